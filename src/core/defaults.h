@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Defaults
+ *
+ * Every number that hale chooses for a service that chose none, with its reason.
+ */
+
+#include "base/clock.h"
+
+/* Liveness: the period and thresholds everybody knows from Kubernetes; its time-out of 1 s is
+ * known to kill healthy but busy services. */
+#define LIVE_INTERVAL_USEC (10 * USEC_PER_SEC)
+#define LIVE_TIMEOUT_USEC (3 * USEC_PER_SEC)
+
+/* Readiness moves traffic and is cheap to be wrong about: quicker. */
+#define READY_INTERVAL_USEC (5 * USEC_PER_SEC)
+#define READY_TIMEOUT_USEC (2 * USEC_PER_SEC)
+
+/* The start is what everybody waits for; TimeoutStartSec= bounds it. */
+#define STARTUP_INTERVAL_USEC (1 * USEC_PER_SEC)
+#define STARTUP_TIMEOUT_USEC (1 * USEC_PER_SEC)
+
+#define INFO_INTERVAL_USEC (10 * USEC_PER_SEC)
+#define INFO_TIMEOUT_USEC (2 * USEC_PER_SEC)
+
+/* One lost answer is an accident, three in a row are not. */
+#define FAIL_AFTER 3
+#define PASS_AFTER 1
+
+/* Two good answers before traffic comes back stop ping-pong (HAProxy's `rise 2`). */
+#define READY_PASS_AFTER 2
+
+/* Whoever pushes a result has thought about it already. */
+#define PUSHED_FAIL_AFTER 1
+#define PUSHED_PASS_AFTER 1
+
+/* While a verdict is in doubt, ask at this pace: it decides in 3 s instead of 30 s. */
+#define FAST_INTERVAL_USEC (1 * USEC_PER_SEC)
+
+/* One lost run is tolerated, three are not: stale after 3 intervals and a time-out. */
+#define STALE_INTERVALS 3
+
+/* First runs are spread over at most this, so that a start is no thundering herd, and a long
+ * interval does not mean a long blindness. */
+#define STAGGER_MAX_USEC (5 * USEC_PER_SEC)
+
+/* Runs drift apart by this part of the interval, either way. */
+#define JITTER_PERCENT 10
+
+/* Ping three times a period: one lost or late ping is survived (the man page asks for two). */
+#define PINGS_PER_WATCHDOG 3
+
+/* Bounds of the ping interval, against WATCHDOG_USEC=1 and against hours of silence. */
+#define PING_MIN_USEC (10 * USEC_PER_MSEC)
+#define PING_MAX_USEC USEC_PER_HOUR
+
+/* After WATCHDOG=trigger systemd acts within milliseconds. Whoever has not after this long will
+ * not (`systemctl service-watchdogs no`): then we end ourselves. */
+#define TRIGGER_GRACE_USEC (5 * USEC_PER_SEC)
+
+/* Each sign of progress at the start or stop buys this much, and all together no more than that:
+ * a start that moves may be long, but not endless. */
+#define EXTEND_STEP_USEC (15 * USEC_PER_SEC)
+#define EXTEND_TOTAL_USEC (10 * USEC_PER_MINUTE)
+
+/* As long as this well and ready, systemd forgets the earlier restarts (RESTART_RESET=1). */
+#define STABLE_USEC (10 * USEC_PER_MINUTE)
+
+/* Handlers of the program that answer later. The stop's fits in TimeoutStopSec=30s of our units. */
+#define RELOAD_TIMEOUT_USEC (30 * USEC_PER_SEC)
+#define STOP_TIMEOUT_USEC (20 * USEC_PER_SEC)
+#define DRAIN_MAX_USEC (20 * USEC_PER_SEC)
+
+/* The loop is late: say so long before WatchdogSec= kills for it. */
+#define LOOP_LAG_WARN_USEC (200 * USEC_PER_MSEC)
+#define LOOP_LAG_FAIL_USEC (5 * USEC_PER_SEC)
+
+/* Reconnecting: soon the first time, never a storm, never giving up. */
+#define RECONNECT_MIN_USEC (200 * USEC_PER_MSEC)
+#define RECONNECT_MAX_USEC (30 * USEC_PER_SEC)
+
+/* CLOCK_BOOTTIME ahead of CLOCK_MONOTONIC, or our own tick behind it, by more than this: the
+ * machine or the process was asleep. */
+#define GAP_USEC (2 * USEC_PER_SEC)

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A tick of the lowest level is 1024 usec; each level is eight times coarser than
+ * the one below. A deadline goes to the first level whose 64 slots reach it, in
+ * the slot of its first tick that is not before it: it lies at least 7/8 of the
+ * lower level's range ahead, so that rounding up costs at most 1/8 of the delay.
+ * 11 levels reach 2^(10+30+6) usec, more than two years; what is farther comes out
+ * of the last slot too early, and its owner puts it in again.
+ */
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "core/wheel.h"
+
+#define TICK_SHIFT 10
+#define LEVEL_SHIFT 3
+#define SLOT_MASK (WHEEL_SLOTS - 1)
+
+static_assert(WHEEL_SLOTS == 64, "a level's slots are the bits of one word");
+
+static unsigned level_shift(unsigned level) {
+        return level * LEVEL_SHIFT;
+}
+
+void wheel_init(Wheel *wheel, uint64_t now_usec) {
+        assert(wheel);
+
+        *wheel = (Wheel){ .tick = now_usec >> TICK_SHIFT };
+        for (size_t i = 0; i < ELEMENTSOF(wheel->slots); i++)
+                LIST_INIT(&wheel->slots[i]);
+        LIST_INIT(&wheel->expired);
+}
+
+void wheel_remove(Wheel *wheel, WheelNode *node) {
+        assert(wheel);
+        assert(node);
+
+        if (node->slot == WHEEL_NOWHERE)
+                return;
+
+        LIST_REMOVE(node, link);
+        if (node->slot < ELEMENTSOF(wheel->slots) && LIST_EMPTY(&wheel->slots[node->slot]))
+                wheel->pending[node->slot / WHEEL_SLOTS] &=
+                        ~(UINT64_C(1) << (node->slot % WHEEL_SLOTS));
+
+        node->slot = WHEEL_NOWHERE;
+        wheel->n_nodes--;
+}
+
+static void wheel_insert(Wheel *wheel, WheelNode *node, uint64_t tick) {
+        unsigned level = 0;
+        uint64_t slot;
+
+        /* At each level the slots up to 63 ahead of the current one are free to use: the one
+         * that holds the present tick has been, or is being, handed out. */
+        for (; level < WHEEL_LEVELS; level++) {
+                unsigned shift = level_shift(level);
+                uint64_t round = (UINT64_C(1) << shift) - 1;
+
+                slot = (tick + round) >> shift;
+                if (slot - (wheel->tick >> shift) < WHEEL_SLOTS)
+                        break;
+        }
+
+        if (level == WHEEL_LEVELS) {
+                level = WHEEL_LEVELS - 1;
+                slot = (wheel->tick >> level_shift(level)) + WHEEL_SLOTS - 1;
+        }
+
+        node->slot = (uint16_t)(level * WHEEL_SLOTS + (slot & SLOT_MASK));
+        LIST_INSERT_HEAD(&wheel->slots[node->slot], node, link);
+        wheel->pending[level] |= UINT64_C(1) << (slot & SLOT_MASK);
+        wheel->n_nodes++;
+}
+
+void wheel_set(Wheel *wheel, WheelNode *node, uint64_t at_usec) {
+        uint64_t tick;
+
+        assert(wheel);
+        assert(node);
+
+        wheel_remove(wheel, node);
+        if (at_usec == USEC_NEVER)
+                return;
+
+        tick = (at_usec >> TICK_SHIFT) + ((at_usec & ((1U << TICK_SHIFT) - 1)) != 0);
+        if (tick < wheel->tick)
+                tick = wheel->tick;
+
+        wheel_insert(wheel, node, tick);
+}
+
+/* The first tick at which a slot of @level is due, or UINT64_MAX. */
+static uint64_t level_next(const Wheel *wheel, unsigned level) {
+        unsigned shift = level_shift(level);
+        uint64_t base = (wheel->tick + (UINT64_C(1) << shift) - 1) >> shift;
+        uint64_t bits = wheel->pending[level];
+        unsigned from = (unsigned)(base & SLOT_MASK);
+
+        if (!bits)
+                return UINT64_MAX;
+
+        /* Turn the word so that bit 0 is the slot that is due next. */
+        if (from > 0)
+                bits = bits >> from | bits << (WHEEL_SLOTS - from);
+
+        return (base + (unsigned)__builtin_ctzll(bits)) << shift;
+}
+
+static uint64_t wheel_next_tick(const Wheel *wheel) {
+        uint64_t next = UINT64_MAX;
+
+        for (unsigned level = 0; level < WHEEL_LEVELS; level++)
+                next = MIN(next, level_next(wheel, level));
+
+        return next;
+}
+
+uint64_t wheel_next(const Wheel *wheel) {
+        uint64_t tick;
+
+        assert(wheel);
+
+        if (!LIST_EMPTY(&wheel->expired))
+                return 0;
+
+        tick = wheel_next_tick(wheel);
+        return tick > USEC_NEVER >> TICK_SHIFT ? USEC_NEVER : tick << TICK_SHIFT;
+}
+
+/* Moves every slot that is due at exactly wheel->tick to the expired ones. */
+static void wheel_expire(Wheel *wheel) {
+        for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+                unsigned shift = level_shift(level);
+                uint64_t slot = wheel->tick >> shift;
+                unsigned index = level * WHEEL_SLOTS + (unsigned)(slot & SLOT_MASK);
+                WheelNode *node;
+
+                if ((slot << shift) != wheel->tick)
+                        break;
+                if (!(wheel->pending[level] & UINT64_C(1) << (slot & SLOT_MASK)))
+                        continue;
+
+                while ((node = LIST_FIRST(&wheel->slots[index]))) {
+                        LIST_REMOVE(node, link);
+                        node->slot = WHEEL_NOWHERE - 1;
+                        LIST_INSERT_HEAD(&wheel->expired, node, link);
+                }
+                wheel->pending[level] &= ~(UINT64_C(1) << (slot & SLOT_MASK));
+        }
+}
+
+WheelNode *wheel_pop(Wheel *wheel, uint64_t now_usec) {
+        uint64_t now_tick = now_usec >> TICK_SHIFT;
+        WheelNode *node;
+
+        assert(wheel);
+
+        while (LIST_EMPTY(&wheel->expired)) {
+                uint64_t next = wheel_next_tick(wheel);
+
+                if (next > now_tick) {
+                        /* Nothing is due up to now: what comes next is counted from here. */
+                        wheel->tick = MAX(wheel->tick, now_tick);
+                        return NULL;
+                }
+
+                wheel->tick = next;
+                wheel_expire(wheel);
+                wheel->tick++;
+        }
+
+        node = LIST_FIRST(&wheel->expired);
+        wheel_remove(wheel, node);
+        return node;
+}

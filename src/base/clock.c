@@ -23,12 +23,14 @@ static const struct {
         const char *name;
         uint64_t usec;
 } time_units[] = {
-        { "us",  1                  }, { "usec",    1                  },
-        { "ms",  USEC_PER_MSEC      }, { "msec",    USEC_PER_MSEC      },
-        { "s",   USEC_PER_SEC       }, { "sec",     USEC_PER_SEC       }, { "",      USEC_PER_SEC       },
-        { "min", USEC_PER_MINUTE    }, { "m",       USEC_PER_MINUTE    }, { "h",     USEC_PER_HOUR      },
-        { "hr",  USEC_PER_HOUR      }, { "d",       24 * USEC_PER_HOUR }, { "day",   24 * USEC_PER_HOUR },
-        { "days", 24 * USEC_PER_HOUR }, { "w",      168 * USEC_PER_HOUR },
+        { "us",     1                  }, { "usec",    1                  }, { "\xc2\xb5s",  1                  },
+        { "ms",     USEC_PER_MSEC      }, { "msec",    USEC_PER_MSEC      }, { "",         USEC_PER_SEC       },
+        { "s",      USEC_PER_SEC       }, { "sec",     USEC_PER_SEC       }, { "second",   USEC_PER_SEC       },
+        { "min",    USEC_PER_MINUTE    }, { "minute",  USEC_PER_MINUTE    }, { "minutes",  USEC_PER_MINUTE    },
+        { "m",      USEC_PER_MINUTE    }, { "seconds", USEC_PER_SEC       }, { "h",        USEC_PER_HOUR      },
+        { "hr",     USEC_PER_HOUR      }, { "hour",    USEC_PER_HOUR      }, { "hours",    USEC_PER_HOUR      },
+        { "d",      24 * USEC_PER_HOUR }, { "day",     24 * USEC_PER_HOUR }, { "days",     24 * USEC_PER_HOUR },
+        { "w",     168 * USEC_PER_HOUR }, { "week",   168 * USEC_PER_HOUR }, { "weeks",   168 * USEC_PER_HOUR },
 };
 /* clang-format on */
 
@@ -69,7 +71,7 @@ static int usec_parse_part(const char **p, uint64_t *ret_usec) {
                 c++;
 
         const char *unit = c;
-        while (isalpha((unsigned char)*c))
+        while (isalpha((unsigned char)*c) || (unsigned char)*c >= 0x80) /* the micro sign */
                 c++;
 
         uint64_t scale = time_unit_from_text(unit, (size_t)(c - unit));
@@ -91,6 +93,11 @@ int usec_parse(const char *text, uint64_t *ret_usec) {
 
         if (!text)
                 return -EINVAL;
+
+        if (strcmp(text, "infinity") == 0) {
+                *ret_usec = USEC_NEVER;
+                return 0;
+        }
 
         do {
                 uint64_t part;
@@ -116,7 +123,7 @@ const char *usec_format(uint64_t usec, char buffer[static USEC_TEXT_MAX]) {
         else if (usec < USEC_PER_MSEC)
                 (void)snprintf(buffer, USEC_TEXT_MAX, "%" PRIu64 "us", usec);
         else if (usec < USEC_PER_SEC)
-                (void)snprintf(buffer, USEC_TEXT_MAX, "%.3gms", (double)usec / 1e3);
+                (void)snprintf(buffer, USEC_TEXT_MAX, "%.4gms", (double)usec / 1e3);
         else if (usec < USEC_PER_MINUTE)
                 (void)snprintf(buffer, USEC_TEXT_MAX, "%.4gs", (double)usec / 1e6);
         else if (usec < USEC_PER_HOUR)
@@ -134,8 +141,10 @@ const char *timestamp_format(uint64_t realtime_usec, char buffer[static TIMESTAM
         struct tm tm;
         size_t n;
 
-        if (!gmtime_r(&seconds, &tm))
-                return strcpy(buffer, "-");
+        if (!gmtime_r(&seconds, &tm)) {
+                (void)snprintf(buffer, TIMESTAMP_TEXT_MAX, "-");
+                return buffer;
+        }
 
         n = strftime(buffer, TIMESTAMP_TEXT_MAX - 6, "%Y-%m-%dT%H:%M:%S", &tm);
         (void)snprintf(buffer + n, TIMESTAMP_TEXT_MAX - n, ".%03uZ",

@@ -31,8 +31,9 @@ static inline uint64_t usec_sub(uint64_t a, uint64_t b) {
 }
 
 /*
- * Parses a systemd time span ("5min 20s", "1.5h", "200ms", "30"; a bare number
- * is seconds), see systemd.time(7). Returns 0, -EINVAL, or -ERANGE.
+ * Parses a systemd time span ("5min 20s", "1.5h", "200ms", "30", "infinity"; a
+ * bare number is seconds), see systemd.time(7), in units up to the week. Returns
+ * 0, -EINVAL, or -ERANGE.
  */
 int usec_parse(const char *text, uint64_t *ret_usec);
 

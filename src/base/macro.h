@@ -21,6 +21,10 @@
 #define _nonstring_ __attribute__((nonstring))
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
+/* GLib and sys/param.h bring their own. */
+#undef MIN
+#undef MAX
+#undef CLAMP
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define CLAMP(x, low, high) MIN(MAX(x, low), high)

@@ -147,6 +147,21 @@ static bool is_control(const char *s, size_t length) {
         return false;
 }
 
+/* U+FDD0..FDEF and the last two of each plane are valid UTF-8, but systemd takes them for invalid
+ * (unichar_is_valid() in its basic/utf8.c): it would drop the STATUS=, sd-bus the message. */
+static bool is_noncharacter(const char *s, size_t length) {
+        const unsigned char *b = (const unsigned char *)s;
+
+        if (length == 3 && b[0] == 0xef && b[1] == 0xb7)
+                return b[2] >= 0x90 && b[2] <= 0xaf;
+        if (length == 3)
+                return b[0] == 0xef && b[1] == 0xbf && b[2] >= 0xbe;
+        if (length == 4)
+                return (b[1] & 0x0f) == 0x0f && b[2] == 0xbf && b[3] >= 0xbe;
+
+        return false;
+}
+
 size_t str_sanitize_n(const char *input, size_t n, char *buffer, size_t size) {
         size_t out = 0, cut = 0;
 
@@ -159,10 +174,10 @@ size_t str_sanitize_n(const char *input, size_t n, char *buffer, size_t size) {
                 const char *from = input + i;
                 size_t step = length;
 
-                if (length == 0) {
+                if (length == 0 || is_noncharacter(from, length)) {
                         from = "\xef\xbf\xbd";
+                        step = MAX(length, (size_t)1);
                         length = 3;
-                        step = 1;
                 } else if (is_control(from, length)) {
                         from = " ";
                         length = 1;
@@ -191,14 +206,50 @@ size_t str_sanitize(const char *input, char *buffer, size_t size) {
         return str_sanitize_n(input, input ? strlen(input) : 0, buffer, size);
 }
 
+size_t str_cut(char *string, size_t n_characters) {
+        size_t n = 0, dots = 0, i = 0;
+
+        assert(string);
+        assert(n_characters >= 3);
+
+        for (; string[i]; i++) {
+                if (((unsigned char)string[i] & 0xc0) == 0x80)
+                        continue;
+                if (n == n_characters - 3)
+                        dots = i;
+                if (n++ == n_characters) {
+                        memcpy(string + dots, "...", sizeof("..."));
+                        return dots + 3;
+                }
+        }
+
+        return i;
+}
+
 static void mask(char *from, size_t n) {
         memset(from, '*', n);
+}
+
+/* "host" or "host:1234", as a password that holds an unquoted slash does not look. */
+static bool is_host_port(const char *authority, size_t n) {
+        const char *colon = *authority == '[' ? NULL : memchr(authority, ':', n);
+
+        if (!colon)
+                return true;
+        for (const char *c = colon + 1; c < authority + n; c++)
+                if (*c < '0' || *c > '9')
+                        return false;
+
+        return true;
 }
 
 static void redact_userinfo(char *string) {
         for (char *p = string; (p = strstr(p, "//")); p += 2) {
                 size_t authority = strcspn(p + 2, "/?# \t\"'");
                 char *at = memrchr(p + 2, '@', authority);
+
+                if (!at && !is_host_port(p + 2, authority))
+                        at = memrchr(p + 2, '@', strcspn(p + 2, " \t\"'"));
 
                 if (at)
                         mask(p + 2, (size_t)(at - p - 2));
@@ -215,6 +266,8 @@ void str_redact(char *string) {
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)
                 for (char *p = string; (p = strcasestr(p, keys[i]));) {
                         p += strlen(keys[i]);
+                        if (*p == '"' || *p == '\'')
+                                p++;
                         size_t gap = strspn(p, " ");
 
                         if (p[gap] != '=' && p[gap] != ':')

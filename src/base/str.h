@@ -33,20 +33,25 @@ int text_appendf(Text *text, const char *format, ...) _printf_(2, 3);
 /*
  * Copies @input to @buffer as one line of valid UTF-8 without control
  * characters, at most @size - 1 bytes, cut on a character's border and then
- * ending in "..." (if there is room for it). Bytes that are not UTF-8 become
- * U+FFFD, control characters (C0, DEL, C1, line and paragraph separators)
- * become a space. Returns the length.
+ * ending in "..." (if there is room for it). Bytes that are not UTF-8, and
+ * noncharacters, become U+FFFD; control characters (C0, DEL, C1, line and
+ * paragraph separators, bidirectional controls) become a space. Returns the
+ * length.
  */
 size_t str_sanitize(const char *input, char *buffer, size_t size);
 
 /* Like str_sanitize(), for @n bytes that need not be terminated and may hold NULs. */
 size_t str_sanitize_n(const char *input, size_t n, char *buffer, size_t size);
 
+/* Cuts @string, valid UTF-8, to @n_characters (at least 3), the last three of them dots if it was
+ * longer. Returns the length in bytes. */
+size_t str_cut(char *string, size_t n_characters);
+
 bool str_starts(const char *string, const char *prefix);
 
 /* Length of the valid UTF-8 sequence at @s (at most @n bytes), or 0 if there is none. */
 size_t utf8_sequence(const char *s, size_t n);
 
-/* Hides what follows "password=", "passwd=", "pwd=", "token=" and "secret=", and the user
- * information of URLs ("//user:secret@"), in place. */
+/* Hides what follows "password=", "passwd=", "pwd=", "token=" and "secret=" (or ":", also in
+ * JSON), and the user information of URLs ("//user:secret@"), in place. */
 void str_redact(char *string);

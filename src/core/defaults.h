@@ -84,3 +84,15 @@
 /* CLOCK_BOOTTIME ahead of CLOCK_MONOTONIC, or our own tick behind it, by more than this: the
  * machine or the process was asleep. */
 #define GAP_USEC (2 * USEC_PER_SEC)
+
+/* Memory of the control group, of its limit: 80 % is worth a look, at 95 % the OOM killer is near. */
+#define MEMORY_WARN_PERCENT 80
+#define MEMORY_FAIL_PERCENT 95
+
+/* Descriptors, of RLIMIT_NOFILE: beyond 95 % the next burst of clients meets EMFILE. */
+#define DESCRIPTORS_WARN_PERCENT 80
+#define DESCRIPTORS_FAIL_PERCENT 95
+
+/* Free space and inodes that a disk should have left: ext4 keeps 5 % back for root, too. */
+#define DISK_WARN_PERCENT 10
+#define DISK_FAIL_PERCENT 5

@@ -46,7 +46,7 @@ typedef struct HealthSummary {
 typedef struct Health {
         struct HealthProbes probes;
         unsigned n_probes;
-        HealthSummary summary; /* kept up to date by every call below */
+        HealthSummary summary; /* as of the last health_update() */
 
         /* Live probes that are fail or stale, ready probes not (pass or warn), startup probes
          * that have not passed once, ready probes that have not passed once, and so on. */

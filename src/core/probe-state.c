@@ -265,10 +265,9 @@ void probe_state_push(ProbeState *state,
         assert(state);
         assert(ret_change);
 
-        if (!state->running) {
-                state->finished_usec = now_usec;
+        state->finished_usec = now_usec;
+        if (!state->running)
                 state->duration_usec = 0;
-        }
         probe_state_take(state, result, now_usec, &change);
         *ret_change = change;
 }

@@ -55,7 +55,7 @@ typedef struct ProbeState {
         uint64_t due_usec;      /* when to run next; USEC_NEVER while running or pushed */
         uint64_t started_usec;  /* start of the current or last run */
         uint64_t answered_usec; /* last answer other than unknown; activation before the first */
-        uint64_t finished_usec; /* last end of a run; 0 before the first */
+        uint64_t finished_usec; /* last end of a run, or news; 0 before the first */
         uint64_t duration_usec; /* of the last run */
         uint64_t since_usec;    /* when the verdict was entered */
         uint64_t passed_usec;   /* last pass or warn; 0 if never */

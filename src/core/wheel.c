@@ -4,7 +4,8 @@
  * A tick of the lowest level is 1024 usec; each level is eight times coarser than
  * the one below. A deadline goes to the first level whose 64 slots reach it, in
  * the slot of its first tick that is not before it: it lies at least 7/8 of the
- * lower level's range ahead, so that rounding up costs at most 1/8 of the delay.
+ * lower level's range ahead, so that rounding up costs about 1/8 of the delay at
+ * most: 8 ticks of that level in 62, where its borders lie badly.
  * 11 levels reach 2^(10+30+6) usec, more than two years; what is farther comes out
  * of the last slot too early, and its owner puts it in again.
  */
@@ -16,6 +17,7 @@
 #define TICK_SHIFT 10
 #define LEVEL_SHIFT 3
 #define SLOT_MASK (WHEEL_SLOTS - 1)
+#define SLOT_EXPIRED (WHEEL_NOWHERE - 1)
 
 static_assert(WHEEL_SLOTS == 64, "a level's slots are the bits of one word");
 
@@ -28,8 +30,13 @@ void wheel_init(Wheel *wheel, uint64_t now_usec) {
 
         *wheel = (Wheel){ .tick = now_usec >> TICK_SHIFT };
         for (size_t i = 0; i < ELEMENTSOF(wheel->slots); i++)
-                LIST_INIT(&wheel->slots[i]);
-        LIST_INIT(&wheel->expired);
+                TAILQ_INIT(&wheel->slots[i]);
+        TAILQ_INIT(&wheel->expired);
+}
+
+/* The list that @node is in. */
+static struct WheelList *wheel_list(Wheel *wheel, const WheelNode *node) {
+        return node->slot == SLOT_EXPIRED ? &wheel->expired : &wheel->slots[node->slot];
 }
 
 void wheel_remove(Wheel *wheel, WheelNode *node) {
@@ -39,8 +46,8 @@ void wheel_remove(Wheel *wheel, WheelNode *node) {
         if (node->slot == WHEEL_NOWHERE)
                 return;
 
-        LIST_REMOVE(node, link);
-        if (node->slot < ELEMENTSOF(wheel->slots) && LIST_EMPTY(&wheel->slots[node->slot]))
+        TAILQ_REMOVE(wheel_list(wheel, node), node, link);
+        if (node->slot != SLOT_EXPIRED && TAILQ_EMPTY(&wheel->slots[node->slot]))
                 wheel->pending[node->slot / WHEEL_SLOTS] &=
                         ~(UINT64_C(1) << (node->slot % WHEEL_SLOTS));
 
@@ -69,7 +76,7 @@ static void wheel_insert(Wheel *wheel, WheelNode *node, uint64_t tick) {
         }
 
         node->slot = (uint16_t)(level * WHEEL_SLOTS + (slot & SLOT_MASK));
-        LIST_INSERT_HEAD(&wheel->slots[node->slot], node, link);
+        TAILQ_INSERT_TAIL(&wheel->slots[node->slot], node, link);
         wheel->pending[level] |= UINT64_C(1) << (slot & SLOT_MASK);
         wheel->n_nodes++;
 }
@@ -122,7 +129,7 @@ uint64_t wheel_next(const Wheel *wheel) {
 
         assert(wheel);
 
-        if (!LIST_EMPTY(&wheel->expired))
+        if (!TAILQ_EMPTY(&wheel->expired))
                 return 0;
 
         tick = wheel_next_tick(wheel);
@@ -142,36 +149,45 @@ static void wheel_expire(Wheel *wheel) {
                 if (!(wheel->pending[level] & UINT64_C(1) << (slot & SLOT_MASK)))
                         continue;
 
-                while ((node = LIST_FIRST(&wheel->slots[index]))) {
-                        LIST_REMOVE(node, link);
-                        node->slot = WHEEL_NOWHERE - 1;
-                        LIST_INSERT_HEAD(&wheel->expired, node, link);
-                }
+                TAILQ_FOREACH(node, &wheel->slots[index], link)
+                node->slot = SLOT_EXPIRED;
+                TAILQ_CONCAT(&wheel->expired, &wheel->slots[index], link);
                 wheel->pending[level] &= ~(UINT64_C(1) << (slot & SLOT_MASK));
         }
 }
 
-WheelNode *wheel_pop(Wheel *wheel, uint64_t now_usec) {
+void wheel_advance(Wheel *wheel, uint64_t now_usec) {
         uint64_t now_tick = now_usec >> TICK_SHIFT;
-        WheelNode *node;
 
         assert(wheel);
 
-        while (LIST_EMPTY(&wheel->expired)) {
+        for (;;) {
                 uint64_t next = wheel_next_tick(wheel);
 
-                if (next > now_tick) {
-                        /* Nothing is due up to now: what comes next is counted from here. */
-                        wheel->tick = MAX(wheel->tick, now_tick);
-                        return NULL;
-                }
+                if (next > now_tick)
+                        break;
 
                 wheel->tick = next;
                 wheel_expire(wheel);
                 wheel->tick++;
         }
 
-        node = LIST_FIRST(&wheel->expired);
-        wheel_remove(wheel, node);
+        /* Nothing is due up to now: what comes next is counted from here. */
+        wheel->tick = MAX(wheel->tick, now_tick);
+}
+
+WheelNode *wheel_pop(Wheel *wheel, uint64_t now_usec) {
+        WheelNode *node;
+
+        assert(wheel);
+
+        /* All that is due comes out at once, before the first is handed out: what its owner sets
+         * then is counted from now, and not from where the wheel stood when it was late. */
+        if (TAILQ_EMPTY(&wheel->expired))
+                wheel_advance(wheel, now_usec);
+
+        node = TAILQ_FIRST(&wheel->expired);
+        if (node)
+                wheel_remove(wheel, node);
         return node;
 }

@@ -7,10 +7,11 @@
  * Holds the deadlines of all probes and answers with one: when to wake next.
  * Adding and removing cost the same whether there are ten or a hundred thousand.
  *
- * A deadline is rounded up to a grid that is coarser the farther away it is (at
- * most one eighth of the delay, as in the kernel's timer wheel of 2016), never
- * earlier than asked (but for deadlines more than two years ahead). That bounds the work and makes
- * probes of like intervals wake the process together. Nodes are never moved between levels.
+ * A deadline is rounded up to a grid that is coarser the farther away it is (by
+ * about one eighth of the delay at most, as in the kernel's timer wheel of 2016),
+ * never earlier than asked, but for deadlines more than two years ahead. That
+ * bounds the work and makes probes of like intervals wake the process together.
+ * Nodes are never moved between levels.
  */
 
 #include <stdbool.h>
@@ -22,7 +23,7 @@
 #define WHEEL_SLOTS 64
 
 typedef struct WheelNode {
-        LIST_ENTRY(WheelNode) link;
+        TAILQ_ENTRY(WheelNode) link;
         uint16_t slot; /* level * WHEEL_SLOTS + slot; WHEEL_NOWHERE when not in a wheel */
 } WheelNode;
 
@@ -30,7 +31,7 @@ typedef struct WheelNode {
 #define WHEEL_NODE_INIT                                                                            \
         { .slot = WHEEL_NOWHERE }
 
-LIST_HEAD(WheelList, WheelNode);
+TAILQ_HEAD(WheelList, WheelNode);
 
 typedef struct Wheel {
         uint64_t tick; /* all before this one have been handed out */
@@ -41,6 +42,13 @@ typedef struct Wheel {
 } Wheel;
 
 void wheel_init(Wheel *wheel, uint64_t now_usec);
+
+/*
+ * Tells the time. Delays are counted from the latest time told, so tell it before
+ * wheel_set() where no wheel_pop() has: after ten idle seconds a delay of one would
+ * be rounded like one of eleven.
+ */
+void wheel_advance(Wheel *wheel, uint64_t now_usec);
 
 /* Puts @node in at @at_usec, taking it out first where it was. USEC_NEVER only takes it out. */
 void wheel_set(Wheel *wheel, WheelNode *node, uint64_t at_usec);

@@ -32,9 +32,9 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define HALE_PRINTF(format, args) __attribute__((format(printf, format, args)))
+#define HALE_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
-#define HALE_PRINTF(format, args)
+#define HALE_PRINTF(text, first)
 #endif
 
 typedef struct hale_service hale_service;
@@ -157,13 +157,26 @@ int hale_probe_pass(hale_probe *probe, const char *format, ...) HALE_PRINTF(2, 3
 int hale_probe_warn(hale_probe *probe, const char *format, ...) HALE_PRINTF(2, 3);
 int hale_probe_fail(hale_probe *probe, const char *format, ...) HALE_PRINTF(2, 3);
 
+/*
+ * For answers that may come after the deadline: take the number of the run in the
+ * callback, and answer with it. A number that is not the present run's is late: it
+ * is counted, not applied. (Without it, a late answer would be taken for that of
+ * the run that has begun meanwhile.) hale_probe_get_run() returns 0 outside a run;
+ * hale_probe_answer() returns as hale_probe_pass() does. Both may be called from
+ * any thread.
+ */
+uint32_t hale_probe_get_run(hale_probe *probe);
+int hale_probe_answer(hale_probe *probe, uint32_t run, hale_status status, const char *format, ...)
+        HALE_PRINTF(4, 5);
+
 /* The question could not be put: counts for neither side, and the last answer goes on ageing. */
 int hale_probe_unknown(hale_probe *probe, const char *format, ...) HALE_PRINTF(2, 3);
 
 /*
  * Attaches what was measured to the result that is reported next: shown as
- * observedValue and observedUnit ("bytes", "percent", "ms", ...) in health+json.
- * From the callback, in whichever thread it runs. Returns 0, or -EINVAL.
+ * observedValue and observedUnit ("bytes", "percent", "ms", at most 15 bytes) in
+ * health+json. From the callback, in whichever thread it runs, or in the loop's
+ * thread before a report. Returns 0, or -EINVAL.
  */
 int hale_probe_set_value(hale_probe *probe, double value, const char *unit);
 

@@ -106,6 +106,13 @@ int hale_service_listen_http(hale_service *service, const char *address);
 int hale_service_set_bus_name(hale_service *service, const char *name);
 int hale_service_set_version(hale_service *service, const char *version);
 
+/*
+ * The next socket that systemd passed under @name (FileDescriptorName=) and that
+ * nobody has taken yet. The caller owns it. `http` is hale's. Returns the
+ * descriptor, or -ENOENT.
+ */
+int hale_service_take_socket(hale_service *service, const char *name);
+
 /* Who may read outputs over HTTP: nobody, peers on this host (the default), everybody. */
 typedef enum hale_details {
         HALE_DETAILS_NEVER,

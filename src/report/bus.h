@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Bus
+ *
+ * Shows the health on D-Bus: org.hale.Health1 at /org/hale/Health1, a probe below
+ * it for each HealthProbe, org.freedesktop.LogControl1. dbus/ has the contract.
+ * What to show, and what to do when asked, comes from a BusSource, so that this
+ * module need not know the service that it speaks for.
+ *
+ * The bus is optional. Nothing here ever waits for it: a bus that is absent, lost,
+ * hung or unwilling to give us our name is told once through on_state(), and tried
+ * again for as long as the Bus lives. Messages that it does not take are bounded.
+ *
+ * Callbacks of the source may free the Bus, but for health(), find_probe() and
+ * the other questions, which only answer. In a forked child calls do nothing.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/str.h"
+#include "core/health.h"
+
+struct sd_event;
+
+typedef struct Bus Bus;
+
+typedef enum BusState {
+        BUS_ABSENT,        /* nothing to connect to, or it does not answer; told once */
+        BUS_UP,            /* connected; the name is asked for */
+        BUS_LOST,          /* was up; connecting anew */
+        BUS_NAME_ACQUIRED, /* we can be found */
+        BUS_NAME_DENIED,   /* -EEXIST: another has it, we are next; else the policy; told once */
+        BUS_NAME_LOST,     /* taken from us; asking again */
+        _BUS_STATE_MAX,
+} BusState;
+
+/* For log lines: "absent", "up", ... */
+const char *bus_state_to_string(BusState state);
+
+typedef struct BusWatchdog {
+        uint64_t watchdog_usec; /* 0: no watchdog */
+        const char *gate;       /* gate_state_to_string() */
+        uint64_t n_pings;
+        uint64_t last_ping_usec; /* CLOCK_MONOTONIC; 0: none yet */
+} BusWatchdog;
+
+typedef struct BusSource {
+        /* Questions. */
+        const Health *(*health)(void *data);
+        const HealthProbe *(*find_probe)(void *data, const char *name);
+        void (*watchdog)(void *data, BusWatchdog *ret);
+
+        /* Writes the report called @format; -EINVAL if there is none of that name. */
+        int (*report)(void *data, const char *format, Text *text);
+        const char *report_formats; /* "health+json, text": for the error */
+
+        /* As of syslog(3), and a word: "journal", "console", "auto". The setters may be NULL. */
+        int (*get_log_level)(void *data);
+        const char *(*get_log_target)(void *data);
+        int (*set_log_level)(void *data, int level);
+        int (*set_log_target)(void *data, const char *target); /* -EINVAL: no such target */
+
+        /*
+         * Starts a run, whose end bus_probe_finished() tells. Returns 0, -ENOENT,
+         * -EINPROGRESS (is being asked), -EOPNOTSUPP (pushed), -ESTALE (not asked
+         * in this phase).
+         */
+        int (*run_probe)(void *data, const char *name);
+
+        /* @usec 0 ends it, UINT64_MAX is until ended. @reason is clean, one line. */
+        int (*set_maintenance)(void *data, uint64_t usec, const char *reason, uid_t uid);
+
+        /* @error is a negative errno, or 0. */
+        void (*on_state)(void *data, BusState state, int error);
+} BusSource;
+
+/* The strings belong to the caller and outlive the Bus. Only @service is needed. */
+typedef struct BusConfig {
+        const char *service;
+        const char *version, *unit, *invocation_id;
+        const char *name;    /* to be owned; NULL: reachable by unique name only */
+        const char *address; /* NULL: the system's bus, or the user's */
+        bool user;           /* the user's bus: no polkit there */
+        uint64_t seed;       /* of the jitter in waiting */
+} BusConfig;
+
+/* Reads $DBUS_SYSTEM_BUS_ADDRESS and its like once, here. Returns 0, -EINVAL (bad name), -ENOMEM.
+ */
+int bus_new(Bus **ret,
+            struct sd_event *event,
+            int64_t priority,
+            const BusConfig *config,
+            const BusSource *source,
+            void *data);
+
+/* Closes without waiting. Takes NULL, returns NULL. Safe in every callback. */
+Bus *bus_free(Bus *bus);
+void bus_freep(Bus **bus);
+
+/* Begins to connect; what becomes of it on_state() tells. Returns 0, -EALREADY, -ECHILD, -ENOMEM.
+ */
+int bus_start(Bus *bus);
+
+/* Tells what is left to tell, answers those who wait, and disconnects, without waiting. */
+void bus_stop(Bus *bus);
+
+/* Is our name ours (or, without a name, are we connected)? Only then is anything told. */
+bool bus_is_up(const Bus *bus);
+
+/* Status, phase, gates, maintenance or the watchdog's gate may have changed: tells what has. */
+void bus_health_changed(Bus *bus);
+
+/* The verdict of @probe was @from. */
+void bus_probe_changed(Bus *bus, const HealthProbe *probe, hale_status from);
+
+/* A run of @probe has ended and its state is up to date: answers those who asked for it. */
+void bus_probe_finished(Bus *bus, const HealthProbe *probe);
+
+/* After @probe was added, and before it is taken out. */
+void bus_probe_added(Bus *bus, const HealthProbe *probe);
+void bus_probe_removed(Bus *bus, const HealthProbe *probe);

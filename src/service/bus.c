@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What the bus is fed from
+ */
+
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-login.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "service/service.h"
+
+static const Health *source_health(void *data) {
+        return &((hale_service *)data)->health;
+}
+
+static const HealthProbe *source_find_probe(void *data, const char *name) {
+        hale_probe *probe = hale_service_find_probe(data, name);
+
+        return probe ? &probe->health : NULL;
+}
+
+static void source_watchdog(void *data, BusWatchdog *ret) {
+        const Gate *gate = &((hale_service *)data)->gate;
+
+        *ret = (BusWatchdog){
+                .watchdog_usec = gate->config.watchdog_usec,
+                .gate = gate_state_to_string(gate->state),
+                .n_pings = gate->n_pings,
+                .last_ping_usec = gate->last_ping_usec,
+        };
+}
+
+static int source_report(void *data, const char *format, Text *text) {
+        return documents_report(data, format, text);
+}
+
+static int source_get_log_level(void *data) {
+        return ((hale_service *)data)->journal.max_level;
+}
+
+static int source_set_log_level(void *data, int level) {
+        ((hale_service *)data)->journal.max_level = level;
+        return 0;
+}
+
+static const char *source_get_log_target(void *data) {
+        return journal_target_to_string(((hale_service *)data)->journal.target);
+}
+
+static int source_set_log_target(void *data, const char *target) {
+        return journal_set_target(&((hale_service *)data)->journal, target);
+}
+
+static int source_run_probe(void *data, const char *name) {
+        hale_probe *probe = hale_service_find_probe(data, name);
+
+        return probe ? hale_probe_run(probe) : -ENOENT;
+}
+
+static int source_set_maintenance(void *data, uint64_t usec, const char *reason, uid_t uid) {
+        hale_service *service = data;
+
+        (void)journal_log(&service->journal, LOG_NOTICE,
+                          "Maintenance of '%s' was %s over D-Bus by uid %u", service->name,
+                          usec == 0 ? "ended" : "asked for", (unsigned)uid);
+        return hale_service_set_maintenance(service, usec, reason);
+}
+
+/* clang-format off */
+static const struct {
+        MessageKind kind;
+        int level; /* for a plain line where kind is _MESSAGE_KIND_MAX */
+        const char *text;
+} bus_messages[] = {
+        [BUS_ABSENT]        = { _MESSAGE_KIND_MAX, LOG_INFO,    "No D-Bus: '%s' cannot be asked there (%s)"     },
+        [BUS_UP]            = { _MESSAGE_KIND_MAX, LOG_DEBUG,   "Connected to the bus: '%s'%.0s"                },
+        [BUS_LOST]          = { MESSAGE_BUS_LOST,  0,           "'%s' lost the bus, and connects anew (%s)"     },
+        [BUS_NAME_ACQUIRED] = { MESSAGE_BUS_BACK,  0,           "'%s' can be asked over D-Bus again%.0s"        },
+        [BUS_NAME_DENIED]   = { _MESSAGE_KIND_MAX, LOG_WARNING, "'%s' may not have its bus name (%s)"           },
+        [BUS_NAME_LOST]     = { MESSAGE_BUS_LOST,  0,           "The bus name of '%s' was taken from it (%s)"   },
+};
+/* clang-format on */
+
+static_assert(ELEMENTSOF(bus_messages) == _BUS_STATE_MAX, "a state of the bus lacks its message");
+
+static void source_on_state(void *data, BusState state, int error) {
+        hale_service *service = data;
+        bool again = service->bus_was_lost;
+        char text[256];
+
+        service->bus_was_lost = state == BUS_LOST || state == BUS_NAME_LOST ||
+                                (service->bus_was_lost && state != BUS_NAME_ACQUIRED);
+        if (state == BUS_NAME_ACQUIRED && !again)
+                return;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        (void)snprintf(text, sizeof(text), bus_messages[state].text, service->name,
+                       strerror(-error));
+#pragma GCC diagnostic pop
+        if (bus_messages[state].kind == _MESSAGE_KIND_MAX)
+                (void)journal_log(&service->journal, bus_messages[state].level, "%s", text);
+        else
+                (void)journal_send(&service->journal, bus_messages[state].kind, NULL, 0, "%s",
+                                   text);
+}
+
+static const BusSource bus_source = {
+        .health = source_health,
+        .find_probe = source_find_probe,
+        .watchdog = source_watchdog,
+        .report = source_report,
+        .report_formats = "health+json, actuator, text",
+        .get_log_level = source_get_log_level,
+        .get_log_target = source_get_log_target,
+        .set_log_level = source_set_log_level,
+        .set_log_target = source_set_log_target,
+        .run_probe = source_run_probe,
+        .set_maintenance = source_set_maintenance,
+        .on_state = source_on_state,
+};
+
+/* Inside a user's manager the user's bus is the one where the unit is looked for. */
+static bool runs_for_user(void) {
+        uid_t uid;
+
+        return sd_pid_get_owner_uid(0, &uid) >= 0 && uid == getuid() && uid != 0;
+}
+
+int service_bus_start(hale_service *service) {
+        const BusConfig config = {
+                .service = service->name,
+                .version = service->version,
+                .unit = service->unit,
+                .invocation_id = service->invocation_id,
+                .name = service->bus_name,
+                .user = runs_for_user(),
+                .seed = random_next(&service->random),
+        };
+        int r;
+
+        if (!service->bus_name)
+                return 0;
+
+        r = bus_new(&service->bus, service->event, PRIORITY_BUS, &config, &bus_source, service);
+        if (r < 0)
+                return r;
+
+        return bus_start(service->bus);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Sim
+ *
+ * Runs many worlds, each from its own seed, for so many steps. A world in which
+ * something does not hold prints what, the last events, and the line that replays
+ * it.
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "sim/world.h"
+
+static uint64_t arg_seed = 0;
+static uint64_t arg_worlds = 400;
+static uint64_t arg_steps = 20000;
+
+static World *present; /* for those who cannot be handed it */
+static const char *program;
+
+/* A sanitizer, where there is one, calls this before it ends the process. */
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void print_last(void) {
+        World *world = present;
+
+        if (!world)
+                return;
+
+        present = NULL;
+        for (uint64_t i = world->n_trace > TRACE_MAX ? world->n_trace - TRACE_MAX : 0;
+             i < world->n_trace; i++) {
+                const Trace *trace = &world->trace[i % TRACE_MAX];
+
+                (void)fprintf(stderr, "%14.6f  %-18s %" PRIu64 " %" PRIu64 "\n",
+                              (double)trace->at_usec / 1e6, trace->what, trace->a, trace->b);
+        }
+        (void)fprintf(stderr, "world %" PRIu64 ": %u probes, step %" PRIu64 ", time %.6f\n",
+                      world->seed, world->n_probes, world->n_steps, (double)world->now / 1e6);
+        (void)fprintf(stderr, "replay: %s --seed=%" PRIu64 " --worlds=1 --steps=%" PRIu64 "\n",
+                      program, world->seed, world->n_steps + 1);
+}
+
+/* Assertions of the core end here. */
+static void on_abort(int signal_number) {
+        (void)signal_number;
+        print_last();
+}
+
+void world_fail(World *world, const char *format, ...) {
+        va_list args;
+
+        va_start(args, format);
+        (void)vfprintf(stderr, format, args);
+        va_end(args);
+        (void)fputc('\n', stderr);
+
+        present = world;
+        abort();
+}
+
+static int parse_number(const char *text, uint64_t *ret) {
+        char *end;
+
+        errno = 0;
+        *ret = strtoull(text, &end, 0);
+        return errno != 0 || *end || end == text ? -EINVAL : 0;
+}
+
+static int parse_arguments(int argc, char *argv[]) {
+        static const struct option options[] = {
+                { "seed", required_argument, NULL, 's' },
+                { "worlds", required_argument, NULL, 'w' },
+                { "steps", required_argument, NULL, 'n' },
+                {},
+        };
+        int c;
+
+        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                uint64_t *target = c == 's'   ? &arg_seed
+                                   : c == 'w' ? &arg_worlds
+                                   : c == 'n' ? &arg_steps
+                                              : NULL;
+
+                if (!target || parse_number(optarg, target) < 0) {
+                        (void)fprintf(stderr, "Usage: %s [--seed=N] [--worlds=N] [--steps=N]\n",
+                                      argv[0]);
+                        return -EINVAL;
+                }
+        }
+        return 0;
+}
+
+typedef struct Totals {
+        uint64_t n_steps, n_runs, n_pings, n_kills, n_ends, usec;
+} Totals;
+
+static void run_world(uint64_t seed, Totals *totals) {
+        static World world;
+        uint64_t began;
+
+        present = &world;
+        world_init(&world, seed);
+        began = world.now;
+        while (world.n_steps < arg_steps) {
+                world_step(&world);
+        }
+
+        totals->n_steps += world.n_steps;
+        totals->n_runs += world.n_runs;
+        totals->n_kills += world.n_kills;
+        totals->n_ends += world.n_ends;
+        totals->n_pings += world.n_pings;
+        totals->usec += world.now - began;
+        world_done(&world);
+        present = NULL;
+}
+
+int main(int argc, char *argv[]) {
+        Totals totals = {};
+        uint64_t began, took;
+
+        program = argv[0];
+        if (parse_arguments(argc, argv) < 0)
+                return 2;
+
+        (void)signal(SIGABRT, on_abort);
+        if (__sanitizer_set_death_callback)
+                __sanitizer_set_death_callback(print_last);
+
+        began = clock_now_usec(CLOCK_MONOTONIC);
+        for (uint64_t i = 0; i < arg_worlds; i++)
+                run_world(arg_seed + i, &totals);
+        took = MAX(clock_now_usec(CLOCK_MONOTONIC) - began, (uint64_t)1);
+
+        (void)printf("%" PRIu64 " worlds, %" PRIu64 " steps, %.1f days: %" PRIu64 " runs, %" PRIu64
+                     " pings, %" PRIu64 " ends (%" PRIu64 " killed); %.2f million steps/s\n",
+                     arg_worlds, totals.n_steps, (double)totals.usec / 1e6 / 86400, totals.n_runs,
+                     totals.n_pings, totals.n_ends, totals.n_kills,
+                     (double)totals.n_steps / (double)took);
+        return 0;
+}

@@ -3,15 +3,13 @@
 /*
  * Load: the engine
  *
- * One epoll. A connection is free, or waits for its answer, or (fresh) has its
- * answer and waits for the server's end, so that TIME_WAIT stays on the
- * server's side and the client does not run out of ports.
+ * One epoll, and for each request one end that is counted once. What warms up
+ * comes first, a request a connection, and is not counted.
  */
 
 #include "load.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,25 +19,11 @@
 
 #include "base/fd.h"
 #include "base/macro.h"
+#include "load-connection.h"
 #include "nsec.h"
 
 #define EVENTS_MAX 512
 #define SWEEP_NSEC (NSEC_PER_SEC / 10)
-
-typedef enum ConnectionState {
-        CONNECTION_FREE,
-        CONNECTION_OPENING,  /* connect(2) is under way */
-        CONNECTION_WAITING,  /* for the answer */
-        CONNECTION_ANSWERED, /* fresh: for the end */
-} ConnectionState;
-
-typedef struct Connection {
-        int fd;
-        ConnectionState state;
-        uint64_t sent_nsec;
-        size_t received;
-        char answer[LOAD_ANSWER_MAX + 1];
-} Connection;
 
 typedef struct Load {
         const LoadConfig *config;
@@ -89,11 +73,6 @@ static void load_end_request(Load *load, uint64_t *counter) {
                 load_note_start(load);
 }
 
-static void connection_close(Connection *connection) {
-        connection->fd = fd_close(connection->fd);
-        connection->state = CONNECTION_FREE;
-}
-
 static bool load_wants_more(const Load *load) {
         uint64_t limit = load->n_warm + load->config->n_requests;
 
@@ -110,7 +89,8 @@ static void load_refill(Load *load) {
                         (void)load_begin(load, &load->connections[i]);
 }
 
-static void connection_go_on(Load *load, Connection *connection) {
+/* @connection has nothing to do any more: in a closed loop it asks again. */
+static void load_go_on(Load *load, Connection *connection) {
         bool warmed = load->n_ended == load->n_warm && load->n_begun == load->n_warm;
 
         connection->state = CONNECTION_FREE;
@@ -122,92 +102,25 @@ static void connection_go_on(Load *load, Connection *connection) {
                 (void)load_begin(load, connection);
 }
 
-static void connection_fail(Load *load, Connection *connection, uint64_t *counter) {
-        bool answered = connection->state == CONNECTION_ANSWERED;
-
+/* The request of @connection has its end, and the connection too. */
+static void load_drop(Load *load, Connection *connection, uint64_t *counter) {
         connection_close(connection);
-        if (!answered)
-                load_end_request(load, counter);
-        connection_go_on(load, connection);
-}
-
-static int connection_send(Load *load, Connection *connection) {
-        ssize_t n;
-
-        /* A request is smaller than any socket's buffer: it goes as a whole or not at all. */
-        n = send(connection->fd, load->request, load->request_size, MSG_NOSIGNAL);
-        if (n != (ssize_t)load->request_size)
-                return n < 0 ? -errno : -EPIPE;
-
-        connection->state = CONNECTION_WAITING;
-        return 0;
-}
-
-/* Connections come from several loopback addresses in turn: servers bound what one peer may have.
- */
-static int connection_bind(const Load *load, const Connection *connection) {
-        unsigned index = (unsigned)(connection - load->connections);
-        struct sockaddr_in source = {
-                .sin_family = AF_INET,
-                .sin_addr.s_addr =
-                        htonl(INADDR_LOOPBACK + index % MAX(load->config->n_sources, 1U)),
-        };
-        int yes = 1;
-
-        if (load->config->n_sources <= 1 || load->config->address.ss_family != AF_INET)
-                return 0;
-
-        if (setsockopt(connection->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof(yes)) <
-                    0 ||
-            bind(connection->fd, (struct sockaddr *)&source, sizeof(source)) < 0)
-                return -errno;
-        return 0;
-}
-
-/*
- * Opens, and asks when epoll says that it is open, as curl, Go, Node and wrk do.
- * Asking at once would work on the loopback, but hide what TCP_DEFER_ACCEPT is
- * for: the server is woken for the connection first, and for the request later.
- */
-static int connection_open(Load *load, Connection *connection) {
-        const LoadConfig *config = load->config;
-        struct epoll_event event = { .events = EPOLLIN | EPOLLOUT, .data.ptr = connection };
-
-        int r;
-
-        connection->state = CONNECTION_OPENING;
-        connection->fd =
-                socket(config->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (connection->fd < 0)
-                return -errno;
-
-        r = connection_bind(load, connection);
-        if (r < 0)
-                return r;
-
-        if (connect(connection->fd, (const struct sockaddr *)&config->address,
-                    config->address_size) < 0 &&
-            errno != EINPROGRESS)
-                return -errno;
-
-        if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) < 0)
-                return -errno;
-
-        return 0;
+        load_end_request(load, counter);
+        load_go_on(load, connection);
 }
 
 /* Sends the next request over @connection, opening it first where it is closed. */
 static int load_begin(Load *load, Connection *connection) {
+        unsigned index = (unsigned)(connection - load->connections);
         int r;
 
         load->n_begun++;
-        connection->received = 0;
         connection->sent_nsec = now_nsec(CLOCK_MONOTONIC);
 
         if (connection->fd < 0)
-                r = connection_open(load, connection);
+                r = connection_open(connection, load->config, index, load->epoll_fd);
         else
-                r = connection_send(load, connection);
+                r = connection_send(connection, load->request, load->request_size);
         if (r < 0) {
                 connection_close(connection);
                 load_end_request(load, &load->result.n_refused);
@@ -215,35 +128,19 @@ static int load_begin(Load *load, Connection *connection) {
         return r;
 }
 
-/* Returns the size of the answer, 0 while its header is not complete, or -EPROTO. */
-static ssize_t answer_size(const Connection *connection, bool *ret_close) {
-        const char *end, *length, *close_word;
-        size_t size;
+static void on_opened(Load *load, Connection *connection) {
+        int r;
 
-        end = memmem(connection->answer, connection->received, "\r\n\r\n", 4);
-        if (!end)
-                return connection->received < LOAD_ANSWER_MAX ? 0 : -EPROTO;
-
-        length = strcasestr(connection->answer, "\r\nContent-Length:");
-        if (!length || length > end)
-                return -EPROTO;
-
-        size = (size_t)(end + 4 - connection->answer) + strtoul(length + 17, NULL, 10);
-        if (size > LOAD_ANSWER_MAX)
-                return -EPROTO;
-
-        close_word = strcasestr(connection->answer, "\r\nConnection: close");
-        *ret_close = close_word && close_word < end;
-        return (ssize_t)size;
+        r = connection_opened(connection, load->epoll_fd);
+        if (r >= 0)
+                r = connection_send(connection, load->request, load->request_size);
+        if (r < 0)
+                load_drop(load, connection, &load->result.n_refused);
 }
 
-static void connection_answered(Load *load, Connection *connection, bool closes) {
+/* Returns true if there may be more to read: the end of a fresh connection. */
+static bool on_answer(Load *load, Connection *connection) {
         LoadResult *result = &load->result;
-
-        if (memcmp(connection->answer, "HTTP/1.1 200", 12) != 0) {
-                connection_fail(load, connection, &result->n_wrong);
-                return;
-        }
 
         if (load_counts(load))
                 result->latency_nsec[load->n_latencies++] =
@@ -251,86 +148,57 @@ static void connection_answered(Load *load, Connection *connection, bool closes)
 
         if (load->config->fresh) {
                 connection->state = CONNECTION_ANSWERED;
-                return;
+                return true;
         }
 
         load_end_request(load, &result->n_answers);
-        if (closes) {
+        if (connection->closes) {
                 connection_close(connection);
                 result->n_reopened++;
         }
-        connection_go_on(load, connection);
+        load_go_on(load, connection);
+        return false;
 }
 
 /* The server has closed. After the answer to a fresh connection that is how it should be. */
-static void connection_ended(Load *load, Connection *connection) {
-        uint64_t *counter = &load->result.n_broken;
+static void on_end(Load *load, Connection *connection) {
+        LoadResult *result = &load->result;
 
-        if (connection->state == CONNECTION_FREE) {
+        if (connection->state == CONNECTION_FREE)
                 connection_close(connection); /* it idled too long for the server */
-                return;
-        }
-        if (connection->state == CONNECTION_ANSWERED)
-                counter = &load->result.n_answers;
-
-        connection_close(connection);
-        load_end_request(load, counter);
-        connection_go_on(load, connection);
+        else
+                load_drop(load, connection,
+                          connection->state == CONNECTION_ANSWERED ? &result->n_answers
+                                                                   : &result->n_broken);
 }
 
-static void connection_read(Load *load, Connection *connection) {
-        bool closes = false;
-        ssize_t n, size;
+static void on_readable(Load *load, Connection *connection) {
+        bool more = true;
 
-        do {
-                n = recv(connection->fd, connection->answer + connection->received,
-                         LOAD_ANSWER_MAX - connection->received, 0);
-                if (n < 0 && errno == EAGAIN)
+        while (more)
+                switch (connection_read(connection)) {
+                case CONNECTION_NOTHING:
                         return;
-                if (n <= 0) {
-                        connection_ended(load, connection);
+                case CONNECTION_ANSWER:
+                        more = on_answer(load, connection);
+                        break;
+                case CONNECTION_WRONG:
+                        load_drop(load, connection, &load->result.n_wrong);
                         return;
-                }
-                if (connection->state != CONNECTION_WAITING)
-                        continue; /* more than was announced; the deadline ends what never ends */
-
-                connection->received += (size_t)n;
-                connection->answer[connection->received] = '\0';
-                size = answer_size(connection, &closes);
-                if (size < 0) {
-                        connection_fail(load, connection, &load->result.n_wrong);
+                case CONNECTION_END:
+                        on_end(load, connection);
                         return;
                 }
-                if (size > 0 && connection->received >= (size_t)size) {
-                        connection_answered(load, connection, closes);
-                        if (!load->config->fresh)
-                                return;
-                }
-        } while (connection->fd >= 0 && connection->received < LOAD_ANSWER_MAX);
-}
-
-/* The connection is open, or is refused. */
-static int on_opened(Load *load, Connection *connection) {
-        struct epoll_event event = { .events = EPOLLIN, .data.ptr = connection };
-        socklen_t size = sizeof(int);
-        int error = 0;
-
-        if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error != 0)
-                return -ECONNREFUSED;
-        if (epoll_ctl(load->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event) < 0)
-                return -errno;
-
-        return connection_send(load, connection);
 }
 
 static void on_connection(Load *load, Connection *connection) {
         if (connection->fd < 0)
                 return; /* closed earlier in this turn */
 
-        if (connection->state != CONNECTION_OPENING)
-                connection_read(load, connection);
-        else if (on_opened(load, connection) < 0)
-                connection_fail(load, connection, &load->result.n_refused);
+        if (connection->state == CONNECTION_OPENING)
+                on_opened(load, connection);
+        else
+                on_readable(load, connection);
 }
 
 /* Paced: one request for each tick that has passed. Without a free connection it has failed. */
@@ -370,9 +238,7 @@ static void load_sweep(Load *load) {
                 if (!busy || now - connection->sent_nsec < load->config->deadline_usec * 1000)
                         continue;
 
-                connection_close(connection);
-                load_end_request(load, &load->result.n_late);
-                connection_go_on(load, connection);
+                load_drop(load, connection, &load->result.n_late);
         }
         if (load->config->every_usec == 0)
                 load_refill(load); /* what was refused tries again at this pace */

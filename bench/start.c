@@ -12,6 +12,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -51,7 +52,14 @@ static int manager_listen(Manager *manager) {
                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
         };
 
-        manager->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        if (fd < 0)
+                return -errno;
+
+        /* Out of the way of LISTEN_FD: dup2(2) of a descriptor to itself leaves it close-on-exec.
+         */
+        manager->listen_fd = fcntl(fd, F_DUPFD_CLOEXEC, LISTEN_FD + 1);
         if (manager->listen_fd < 0 ||
             bind(manager->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
             listen(manager->listen_fd, SOMAXCONN) < 0)

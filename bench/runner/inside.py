@@ -45,6 +45,7 @@ def systemctl(*args):
     done = subprocess.run(["systemctl", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           check=False)
     if done.returncode != 0:
+        subprocess.run(["journalctl", "--no-pager", "-n", "30", "-o", "cat"], check=False)
         sys.exit("systemctl %s: %s" % (" ".join(args), done.stdout.decode().strip()))
     return done.stdout.decode()
 

@@ -40,9 +40,10 @@ class Bus:
         config = os.path.join(context.work, "bus.conf")
         with open(config, "w", encoding="utf-8") as out:
             out.write(BUS_CONFIG % self.path)
-        self.daemon = subprocess.Popen(
-            [shutil.which("dbus-daemon"), "--config-file=" + config, "--nofork",
-             "--print-address"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        with open(context.log("dbus-daemon"), "wb") as log:
+            self.daemon = subprocess.Popen(
+                [shutil.which("dbus-daemon"), "--config-file=" + config, "--nofork",
+                 "--print-address"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         self.address = self.daemon.stdout.readline().decode().strip().split(",")[0]
         if not self.address:
             raise RuntimeError("dbus-daemon did not start")

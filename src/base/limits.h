@@ -51,7 +51,8 @@
 /* ?exclude= may be repeated; more of them than this is not a person's question. */
 #define EXCLUDES_MAX 32
 
-/* A check spec: a path of PATH_MAX bytes does not fit, but no spec that a person wrote is longer. */
+/* A check spec: a path of PATH_MAX bytes does not fit, but no spec that a person wrote is longer.
+ */
 #define SPEC_LENGTH_MAX 2048
 
 /* A host may have dozens of addresses; more than this cannot all be tried within one deadline. */
@@ -168,7 +169,7 @@
 #define BUS_RUN_USEC (2 * USEC_PER_MINUTE)
 
 /* The bus takes the connection but does not say hello: say so, and try again later. */
-#define BUS_CONNECT_USEC (10 * USEC_PER_SEC)
+#define BUS_CONNECT_USEC (5 * USEC_PER_SEC)
 
 /* A connection that lasted this long was a good one: the next loss starts with a short wait. */
 #define BUS_STABLE_USEC USEC_PER_MINUTE
@@ -199,3 +200,14 @@
 
 /* Addresses to listen on by hand: one for each way in, and some. */
 #define LISTEN_ADDRESSES_MAX 16
+
+/* Each worker is a process, and takes a descriptor or four; one for each of many processors. */
+#define WORKERS_MAX 256
+
+/* Workers that depend on one another: more than a person can keep in mind. */
+#define GROUPS_MAX 64
+#define GROUP_MEMBERS_MAX 64
+
+/* The program's own command line, which its workers get again: what the kernel allows at the
+ * default stack limit. */
+#define SPAWN_ARGUMENTS_MAX ((size_t)2 * 1024 * 1024)

@@ -7,6 +7,9 @@
  * Before each poll it compares the clock with the moment at which the loop last
  * woke: whatever was dispatched between the two is how long everything else had
  * to wait. That costs one look at the clock a turn, and no turn of its own.
+ *
+ * It does not see a source that is starved by others of higher priority, each of
+ * them quick: who owns a timer should besides note how late that is.
  */
 
 #include <stdint.h>
@@ -15,10 +18,12 @@
 #include "check/loop-lag.h"
 
 typedef struct LoopWatch {
-        LoopLag *lag;
+        LoopLag *lag; /* not ours */
         sd_event_source *source;
         uint64_t polled_usec; /* when the loop last went to poll */
 } LoopWatch;
 
+/* Returns 0, or what sd-event returned. @lag must stay, and @watch where it is, until _done(). */
 int loop_watch_init(LoopWatch *watch, sd_event *event, LoopLag *lag);
+
 void loop_watch_done(LoopWatch *watch);

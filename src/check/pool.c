@@ -146,16 +146,22 @@ static PoolJob *pool_core_take(PoolCore *core) {
 
 /* Called, and returns, with the lock. */
 static void pool_core_finish(PoolCore *core, PoolJob *job, int result) {
-        if (job->state == POOL_JOB_ABANDONED) {
+        bool abandoned = job->state == POOL_JOB_ABANDONED;
+
+        assert(abandoned || job->state == POOL_JOB_RUNNING);
+
+        if (abandoned)
                 core->n_abandoned--;
+        else
+                core->n_running--;
+
+        if (abandoned || core->closed) {
                 pool_core_unlock(core);
                 job->free(job);
                 pool_core_lock(core);
                 return;
         }
 
-        assert(job->state == POOL_JOB_RUNNING);
-        core->n_running--;
         job->result = result;
         job->state = POOL_JOB_FINISHED;
         TAILQ_INSERT_TAIL(&core->finished, job, link);

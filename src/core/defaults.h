@@ -85,7 +85,8 @@
  * machine or the process was asleep. */
 #define GAP_USEC (2 * USEC_PER_SEC)
 
-/* Memory of the control group, of its limit: 80 % is worth a look, at 95 % the OOM killer is near. */
+/* Memory of the control group, of its limit: 80 % is worth a look, at 95 % the OOM killer is near.
+ */
 #define MEMORY_WARN_PERCENT 80
 #define MEMORY_FAIL_PERCENT 95
 
@@ -96,3 +97,37 @@
 /* Free space and inodes that a disk should have left: ext4 keeps 5 % back for root, too. */
 #define DISK_WARN_PERCENT 10
 #define DISK_FAIL_PERCENT 5
+
+/* Workers: at once the first time, then as kubelet's crash loop with 1 s to 60 s (KEP-4603). */
+#define WORKER_BACKOFF_MIN_USEC (1 * USEC_PER_SEC)
+#define WORKER_BACKOFF_MAX_USEC (60 * USEC_PER_SEC)
+
+/* A wait below this is none: a spare may take over by itself. */
+#define RESTART_AT_ONCE_USEC USEC_PER_MSEC
+
+/* OTP's 1 in 5 s trips on a hiccup; six deaths in a minute are no hiccup. */
+#define WORKER_RESTARTS 5
+#define WORKER_WINDOW_USEC (60 * USEC_PER_SEC)
+
+/* Not the first success, but a run of this length says that it works again. */
+#define WORKER_STABLE_USEC (60 * USEC_PER_SEC)
+
+/* From the exec to hale_service_run(): the program's own beginning, on a slow disk. */
+#define WORKER_START_USEC (30 * USEC_PER_SEC)
+
+/* A worker finishes what it is at within this, or loses it. */
+#define WORKER_STOP_USEC (5 * USEC_PER_SEC)
+
+/* What SIGKILL may take; beyond it the process hangs in the kernel, and is reported. */
+#define WORKER_KILL_USEC (5 * USEC_PER_SEC)
+
+/* At the stop all workers share what the stop handler left of STOP_TIMEOUT_USEC, and at least
+ * this, which fits into TimeoutStopSec=30s after a handler that used up all. */
+#define WORKERS_STOP_MIN_USEC (5 * USEC_PER_SEC)
+
+/* None of the workers that are stopped one after the other is left with less, if there is as much.
+ */
+#define STOP_SHARE_USEC (500 * USEC_PER_MSEC)
+
+/* A silent worker is excused while it is starved, but not for more than so many limits. */
+#define HEARTBEAT_PATIENCE 10

@@ -89,6 +89,13 @@ void probe_state_activate(ProbeState *state,
         assert(state);
         assert(random);
 
+        /* What was pushed before its turn came still counts, and is as old as it is. */
+        if (state->policy.pushed && !state->active && state->verdict != HALE_UNKNOWN &&
+            now_usec < usec_add(state->answered_usec, state->policy.stale_usec)) {
+                state->active = true;
+                return;
+        }
+
         probe_state_enter(state, HALE_UNKNOWN, now_usec, &ignored);
         probe_state_forget_results(state);
         state->active = true;

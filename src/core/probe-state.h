@@ -79,7 +79,8 @@ void probe_state_init(ProbeState *state, const ProbePolicy *policy, uint64_t now
 /*
  * From now on the probe is asked: at once (@spread_usec 0) or somewhere in the
  * next @spread_usec. Also starts it anew after a gap: verdict unknown,
- * thresholds at zero, and nothing held against it.
+ * thresholds at zero, and nothing held against it. A pushed probe that was not
+ * active keeps a verdict that is fresh.
  */
 void probe_state_activate(ProbeState *state,
                           uint64_t now_usec,

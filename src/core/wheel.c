@@ -81,6 +81,13 @@ static void wheel_insert(Wheel *wheel, WheelNode *node, uint64_t tick) {
         wheel->n_nodes++;
 }
 
+/* What is over already is the next to be handed out. */
+static void wheel_insert_expired(Wheel *wheel, WheelNode *node) {
+        node->slot = SLOT_EXPIRED;
+        TAILQ_INSERT_TAIL(&wheel->expired, node, link);
+        wheel->n_nodes++;
+}
+
 void wheel_set(Wheel *wheel, WheelNode *node, uint64_t at_usec) {
         uint64_t tick;
 
@@ -93,9 +100,9 @@ void wheel_set(Wheel *wheel, WheelNode *node, uint64_t at_usec) {
 
         tick = (at_usec >> TICK_SHIFT) + ((at_usec & ((1U << TICK_SHIFT) - 1)) != 0);
         if (tick < wheel->tick)
-                tick = wheel->tick;
-
-        wheel_insert(wheel, node, tick);
+                wheel_insert_expired(wheel, node);
+        else
+                wheel_insert(wheel, node, tick);
 }
 
 /* The first tick at which a slot of @level is due, or UINT64_MAX. */

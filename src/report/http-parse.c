@@ -349,6 +349,9 @@ int http_parser_feed(HttpParser *parser, const char *data, size_t n) {
         assert(data || n == 0);
         assert(n >= parser->scan);
 
+        if (n == 0)
+                return -EAGAIN;
+
         for (;;) {
                 const char *end = n > parser->scan
                                           ? memchr(data + parser->scan, '\n', n - parser->scan)
@@ -374,10 +377,9 @@ int http_parser_feed(HttpParser *parser, const char *data, size_t n) {
 
                 line.length = (size_t)(end - line.data) - 1;
                 r = parser_take_line(parser, line, next);
+                parser->line = parser->scan = (uint16_t)next;
                 if (r != -EAGAIN)
                         return r;
-
-                parser->line = parser->scan = (uint16_t)next;
         }
 }
 

@@ -22,6 +22,7 @@
 
 #include "base/datagram.h"
 #include "base/limits.h"
+#include "base/macro.h"
 #include "report/journal-message.h"
 
 /* The words of org.freedesktop.LogControl1. */

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <systemd/sd-login.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -125,9 +124,8 @@ static const BusSource bus_source = {
 
 /* Inside a user's manager the user's bus is the one where the unit is looked for. */
 static bool runs_for_user(void) {
-        uid_t uid;
-
-        return sd_pid_get_owner_uid(0, &uid) >= 0 && uid == getuid() && uid != 0;
+        /* systemd.exec(5): only a user's manager sets it. */
+        return secure_getenv("MANAGERPID") && getuid() != 0;
 }
 
 int service_bus_start(hale_service *service) {

@@ -155,6 +155,19 @@ void probe_conclude(hale_probe *probe,
                 bus_probe_finished(service->bus, &probe->health);
 }
 
+static void probe_called(hale_probe *probe, uint32_t generation, int result, Report *report) {
+        probe->service->clock_usec = service_now();
+
+        if (result == HALE_PENDING && !report->given) {
+                probe_schedule(probe);
+                return;
+        }
+
+        report_from_result(report, result == HALE_PENDING ? HALE_REPORTED : result);
+        probe_conclude(probe, generation, report->status,
+                       report->output[0] || report->has_value ? report : NULL);
+}
+
 /* Calls the program's callback on the loop. */
 static void probe_call(hale_probe *probe, uint32_t generation) {
         Report report;
@@ -169,14 +182,10 @@ static void probe_call(hale_probe *probe, uint32_t generation) {
         r = probe->callback(probe, probe->userdata);
         probe->answer = NULL;
 
-        if (probe->service) {
-                probe->service->clock_usec = service_now();
-                if (r != HALE_PENDING || report.given) {
-                        report_from_result(&report, r == HALE_PENDING ? HALE_REPORTED : r);
-                        probe_conclude(probe, generation, report.status,
-                                       report.output[0] || report.has_value ? &report : NULL);
-                }
-        }
+        /* It may have dropped the probe, or stopped the service. */
+        if (probe->service)
+                probe_called(probe, generation, r, &report);
+
         (void)hale_probe_unref(probe);
 }
 
@@ -249,8 +258,6 @@ static void probe_ask(hale_probe *probe, uint64_t now_usec) {
                 probe_ask_pool(probe, generation);
         } else {
                 probe_call(probe, generation);
-                if (probe->service && probe->health.state.running)
-                        probe_schedule(probe);
         }
 }
 

@@ -40,6 +40,7 @@ void service_stable_arm(hale_service *service) {
 }
 
 void service_timers_init(hale_service *service) {
+        service->settle_timer = (Timer)TIMER_INIT(service_settle_later, service);
         service->notify_timer = (Timer)TIMER_INIT(on_notify_due, service);
         service->stable_timer = (Timer)TIMER_INIT(on_stable, service);
         service->maintenance_timer = (Timer)TIMER_INIT(service_maintenance_over, service);

@@ -11,7 +11,6 @@
 #include <sys/syslog.h>
 #include <sysexits.h>
 #include <systemd/sd-bus.h>
-#include <systemd/sd-login.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -35,8 +34,7 @@ static int block_signals(void) {
 static void service_identify(hale_service *service) {
         const char *invocation = getenv("INVOCATION_ID");
 
-        /* Outside of a unit there is none, and that is not worth a word. */
-        (void)sd_pid_get_unit(0, &service->unit);
+        service->unit = unit_of_self();
         if (invocation && strlen(invocation) == 32)
                 (void)snprintf(service->invocation_id, sizeof(service->invocation_id), "%s",
                                invocation);

@@ -126,7 +126,7 @@ struct hale_service {
 
         sd_event *event;
         bool exit_loop; /* on stop: true in run(), and for start() with an attached loop */
-        sd_event_source *tick_source, *gate_source, *settle_source;
+        sd_event_source *tick_source, *now_source, *gate_source, *settle_source;
         sd_event_source *signal_sources[3];
         uint64_t tick_at_usec, watch_at_usec; /* what the two timers are set to */
         bool in_tick;
@@ -135,7 +135,7 @@ struct hale_service {
 
         Health health;
         HealthSummary told; /* the summary that the reports know */
-        bool unsettled;
+        bool unsettled, in_settle;
         bool probes_begun;       /* the startup gate has opened: all are asked */
         bool ready_sent;         /* READY=1 */
         bool well;               /* live and ready, for a while: stable_timer */
@@ -168,7 +168,8 @@ struct hale_service {
         Bus *bus;
         bool bus_was_lost;
 
-        Timer notify_timer, maintenance_timer, handler_timer, stable_timer, drain_timer;
+        Timer settle_timer, notify_timer, maintenance_timer, handler_timer, stable_timer,
+                drain_timer;
         char *maintenance_reason;
         uint64_t extended_usec; /* EXTEND_TIMEOUT_USEC given so far in this phase */
         char *progress;         /* the program's own words about its start */
@@ -204,6 +205,10 @@ static inline uint64_t service_now(void) {
                 RETURN_IF_FAIL((probe)->service, -ESTALE);                                         \
                 SERVICE_CHECK((probe)->service);                                                   \
         } while (0)
+
+/* unit.c: NULL outside of a unit; the caller's */
+char *unit_of_self(void);
+char *unit_from_cgroup_path(const char *path);
 
 /* tick.c: the one timer */
 int service_tick_init(hale_service *service);
@@ -253,10 +258,12 @@ extern __thread bool on_loop_thread;
 int service_settle_init(hale_service *service);
 void service_unsettle(hale_service *service);
 void service_settle(hale_service *service);
+void service_settle_later(void *userdata);
 void service_tell_status(hale_service *service);
 
 /* tell.c: single probes, and mistakes */
 void service_tell_probe(hale_service *service, hale_probe *probe, const ProbeChange *change);
+bool service_may_tell(hale_service *service); /* false in a storm that enough was told of */
 void service_tell_error(hale_service *service, const char *format, ...) _printf_(2, 3);
 
 /* watch.c: the gate */

@@ -19,6 +19,7 @@
 
 /* A program whose on_change changes the health for ever must not hold the loop. */
 #define SETTLE_ROUNDS_MAX 8
+#define SETTLE_PAUSE_USEC (10 * USEC_PER_MSEC)
 
 static bool summary_equal(const HealthSummary *a, const HealthSummary *b) {
         return a->status == b->status && a->phase == b->phase && a->live == b->live &&
@@ -70,7 +71,8 @@ static void service_journal_status(hale_service *service, const HealthSummary *o
 
         /* The start and the stop have messages of their own. */
         if (old->status == summary->status || old->phase == HALE_STARTING ||
-            summary->phase == HALE_STARTING || summary->phase == HALE_STOPPING)
+            summary->phase == HALE_STARTING || summary->phase == HALE_STOPPING ||
+            !service_may_tell(service))
                 return;
 
         (void)health_sentence(&service->health, sentence, sizeof(sentence));
@@ -130,11 +132,22 @@ void service_settle(hale_service *service) {
         if (service->state == SERVICE_NEW || service->state == SERVICE_STOPPED)
                 return;
 
+        if (service->in_settle)
+                return;
+
+        service->in_settle = true;
         for (unsigned round = 0; service->unsettled && round < SETTLE_ROUNDS_MAX; round++)
                 service_settle_once(service);
+        service->in_settle = false;
 
-        if (service->unsettled)
-                (void)sd_event_source_set_enabled(service->settle_source, SD_EVENT_ONESHOT);
+        /* It goes on for ever: let the probes, the ping and everybody else have their turn. */
+        if (service->unsettled && service->state != SERVICE_STOPPED)
+                service_set_timer(service, &service->settle_timer,
+                                  usec_add(service_now(), SETTLE_PAUSE_USEC));
+}
+
+void service_settle_later(void *userdata) {
+        service_settle(userdata);
 }
 
 void service_unsettle(hale_service *service) {
@@ -142,7 +155,7 @@ void service_unsettle(hale_service *service) {
                 return;
 
         service->unsettled = true;
-        if (!service->in_tick && service->settle_source)
+        if (!service->in_tick && !service->in_settle && service->settle_source)
                 (void)sd_event_source_set_enabled(service->settle_source, SD_EVENT_ONESHOT);
 }
 

@@ -39,11 +39,13 @@ static const char *gates_to_string(unsigned gates, char buffer[static 32]) {
 }
 
 /* False when this storm has been told enough of. */
-static bool service_may_tell(hale_service *service, uint64_t now_usec) {
+bool service_may_tell(hale_service *service) {
+        uint64_t now_usec = service_now();
+
         if (now_usec - service->tell_since_usec >= TELL_WINDOW_USEC) {
                 if (service->n_told > TELL_MAX)
                         (void)journal_log(&service->journal, LOG_WARNING,
-                                          "%u more probes of '%s' changed in the last %u s",
+                                          "%u more changes of '%s' in the last %u s",
                                           service->n_told - TELL_MAX, service->name,
                                           (unsigned)(TELL_WINDOW_USEC / USEC_PER_SEC));
                 service->tell_since_usec = now_usec;
@@ -82,7 +84,7 @@ void service_tell_probe(hale_service *service, hale_probe *probe, const ProbeCha
         if (service->bus)
                 bus_probe_changed(service->bus, &probe->health, change->from);
 
-        if (!service_may_tell(service, service->clock_usec))
+        if (!service_may_tell(service))
                 return;
 
         (void)snprintf(duration, sizeof(duration), "%" PRIu64, state->duration_usec);

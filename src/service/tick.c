@@ -22,7 +22,8 @@
 #define TICK_BATCH 4096
 
 void service_set_timer(hale_service *service, Timer *timer, uint64_t at_usec) {
-        wheel_set(&service->wheel, &timer->node, at_usec);
+        /* What is due already need not wait for the next tick of the wheel. */
+        wheel_set(&service->wheel, &timer->node, at_usec <= service->clock_usec ? 0 : at_usec);
         if (!service->in_tick)
                 service_tick_arm(service);
 }
@@ -34,7 +35,9 @@ void service_tick_arm(hale_service *service) {
                 return;
 
         service->tick_at_usec = next;
-        if (next == USEC_NEVER) {
+        if (next == 0)
+                (void)sd_event_source_set_enabled(service->now_source, SD_EVENT_ONESHOT);
+        if (next == 0 || next == USEC_NEVER) {
                 (void)sd_event_source_set_enabled(service->tick_source, SD_EVENT_OFF);
                 return;
         }
@@ -80,12 +83,10 @@ static void service_look_for_gap(hale_service *service, uint64_t due_usec, uint6
                 service_gap(service, gap, woken_usec);
 }
 
-static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
-        hale_service *service = userdata;
+/* Hands out all that is due. @due_usec: when the first of it was. */
+static void service_tick(hale_service *service, uint64_t due_usec) {
         uint64_t woken_usec;
         WheelNode *node;
-
-        (void)source;
 
         if (sd_event_now(service->event, CLOCK_MONOTONIC, &woken_usec) < 0)
                 woken_usec = service_now();
@@ -94,7 +95,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         service->in_tick = true;
         service->clock_usec = service_now();
         service->realtime_usec = usec_sub(clock_now_usec(CLOCK_REALTIME), service->clock_usec);
-        service_look_for_gap(service, usec, woken_usec);
+        service_look_for_gap(service, due_usec, woken_usec);
 
         for (unsigned n = 0; n < TICK_BATCH; n++) {
                 node = wheel_pop(&service->wheel, woken_usec);
@@ -108,6 +109,17 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         service->in_tick = false;
         service_settle(service);
         service_tick_arm(service);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void)source;
+        service_tick(userdata, usec);
+        return 0;
+}
+
+static int on_now(sd_event_source *source, void *userdata) {
+        (void)source;
+        service_tick(userdata, USEC_NEVER);
         return 0;
 }
 
@@ -125,10 +137,21 @@ int service_tick_init(hale_service *service) {
         if (r < 0)
                 return r;
 
+        r = sd_event_add_defer(service->event, &service->now_source, on_now, service);
+        if (r < 0)
+                return r;
+
+        r = sd_event_source_set_priority(service->now_source, PRIORITY_PROBE);
+        if (r < 0)
+                return r;
+
+        (void)sd_event_source_set_enabled(service->now_source, SD_EVENT_OFF);
+        (void)sd_event_source_set_description(service->now_source, "hale-now");
         (void)sd_event_source_set_description(service->tick_source, "hale-tick");
         return sd_event_source_set_exit_on_failure(service->tick_source, true);
 }
 
 void service_tick_done(hale_service *service) {
+        service->now_source = sd_event_source_disable_unref(service->now_source);
         service->tick_source = sd_event_source_disable_unref(service->tick_source);
 }

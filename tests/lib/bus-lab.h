@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <systemd/sd-bus.h>
@@ -211,6 +212,11 @@ static void lab_turn(Lab *lab, uint64_t wait_usec) {
                 g_assert_true(condition);                                                          \
         } while (0)
 
+/* A test that fails leaves no daemon behind. */
+static void lab_die_with_parent(void *data _unused_) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 /* Starts the daemon and waits until it listens, which it says by printing its address. */
 static void lab_daemon_start(Lab *lab) {
         g_autofree char *config = g_build_filename(lab->directory, "bus.conf", NULL);
@@ -218,7 +224,7 @@ static void lab_daemon_start(Lab *lab) {
         g_autofree char *text = g_strdup_printf(
                 "<busconfig><type>session</type><listen>unix:path=%s/bus</listen>"
                 "<auth>EXTERNAL</auth><policy context='default'><allow user='*'/><allow own='*'/>"
-                "<allow send_destination='*' eavesdrop='false'/>%s</policy></busconfig>",
+                "<allow send_destination='*'/><allow receive_sender='*'/>%s</policy></busconfig>",
                 lab->directory, lab->policy ?: "");
         const char *arguments[] = { "dbus-daemon", option,       "--nofork",
                                     "--nopidfile", "--nosyslog", "--print-address=1",
@@ -228,9 +234,10 @@ static void lab_daemon_start(Lab *lab) {
 
         g_assert_true(g_file_set_contents(config, text, -1, NULL));
         g_assert_true(g_spawn_async_with_pipes(NULL, (char **)arguments, NULL,
-                                               G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD,
-                                               NULL, NULL, &lab->daemon, NULL, &poller.fd, NULL,
-                                               NULL));
+                                               G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD |
+                                                       G_SPAWN_STDERR_TO_DEV_NULL,
+                                               lab_die_with_parent, NULL, &lab->daemon, NULL,
+                                               &poller.fd, NULL, NULL));
         g_assert_cmpint(poll(&poller, 1, 10000), ==, 1);
         g_assert_cmpint(read(poller.fd, line, sizeof(line)), >, 0);
         close(poller.fd);

@@ -63,6 +63,7 @@ static uint64_t random_watchdog(World *world) {
 
 void world_random(World *world) {
         world->watchdog_usec = random_watchdog(world);
+        world->calm_usec = USEC_PER_MINUTE << random_below(&world->chance, 8);
         world->n_probes = random_size(world);
         world->probes = calloc(world->n_probes, sizeof(SimProbe));
         if (!world->probes)
@@ -167,10 +168,7 @@ static void befall_probe(World *world) {
         world_note(world, probe->in ? "drop" : "add", probe->index, 0);
         if (!probe->in) {
                 world_add_probe(world, probe);
-                if (!world->stopping &&
-                    (!world->health.summary.started ==
-                             !!(probe->health.state.policy.gates & HALE_GATE_STARTUP) ||
-                     world->health.summary.started))
+                if (!world->stopping && world_wants(world, probe))
                         world_activate(world, probe);
                 return;
         }

@@ -79,6 +79,7 @@ static void shadow_take(World *world, SimProbe *probe, hale_status result) {
         if (result == HALE_UNKNOWN)
                 return;
 
+        world->sights[SIGHT_UNSTALE] += shadow->stale;
         shadow->answered_usec = world->now;
         shadow->stale = false;
         shadow->n_fail = result == HALE_FAIL ? shadow->n_fail + 1 : 0;
@@ -87,6 +88,8 @@ static void shadow_take(World *world, SimProbe *probe, hale_status result) {
         world->books.n_bad += result == HALE_FAIL;
 
         verdict = shadow_rule(probe, result);
+        world->sights[SIGHT_WINDOW] += verdict != shadow->verdict && verdict == HALE_FAIL &&
+                                       shadow->n_fail < probe->health.state.policy.fail_after;
         if (shadow->verdict == HALE_FAIL && verdict != HALE_FAIL)
                 shadow->window = 0;
         if (verdict == HALE_PASS || verdict == HALE_WARN)
@@ -125,7 +128,16 @@ static void shadow_await(World *world, SimProbe *probe) {
 }
 
 void hold_activated(World *world, SimProbe *probe, uint64_t spread_usec) {
+        const ProbePolicy *policy = &probe->health.state.policy;
         Shadow *shadow = &probe->shadow;
+
+        /* What was pushed before its turn came still counts, while it is fresh. */
+        if (policy->pushed && !shadow->active && shadow->verdict != HALE_UNKNOWN &&
+            world->now < shadow->answered_usec + policy->stale_usec) {
+                shadow->active = true;
+                shadow_compare(world, probe);
+                return;
+        }
 
         shadow_reset(shadow);
         shadow->active = true;
@@ -183,6 +195,7 @@ void hold_timeout(World *world, SimProbe *probe, const ProbeChange *change) {
              "probe %u, by %" PRIu64, probe->index, world->now - before.started_usec - timeout);
 
         probe->shadow.n_timeouts++;
+        world->sights[SIGHT_TIMEOUT]++;
         shadow_take(world, probe, HALE_FAIL);
         shadow_await(world, probe);
         hold_change(world, &before, probe, change);
@@ -203,6 +216,7 @@ void hold_stale(World *world, SimProbe *probe, const ProbeChange *change) {
 
         shadow_reset(&probe->shadow);
         probe->shadow.stale = true;
+        world->sights[SIGHT_STALE]++;
         world->books.n_bad++;
         hold_change(world, &before, probe, change);
 }
@@ -218,6 +232,7 @@ void hold_answer(World *world,
         HOLD(world, applied == (before.running && before.run == run), "probe %u", probe->index);
         if (!applied) {
                 probe->shadow.n_late++;
+                world->sights[SIGHT_LATE]++;
                 shadow_compare(world, probe);
                 return;
         }
@@ -246,12 +261,15 @@ void hold_init(World *world) {
 /* A gap by itself closes nothing: whatever was bad before it has been forgotten. */
 void hold_gap(World *world) {
         world->books.n_bad = 0;
+        world->sights[SIGHT_GAP]++;
         for (unsigned i = 0; i < world->n_probes; i++) {
                 const SimProbe *probe = &world->probes[i];
 
-                if (probe->in)
-                        HOLD(world, !probe->shadow.active || probe->shadow.verdict == HALE_UNKNOWN,
-                             "probe %u", probe->index);
+                if (!probe->in)
+                        continue;
+                HOLD(world, !probe->shadow.active || probe->shadow.verdict == HALE_UNKNOWN,
+                     "probe %u", probe->index);
+                world->books.n_bad += probe->shadow.verdict == HALE_FAIL;
         }
 }
 
@@ -288,6 +306,7 @@ void hold_gate(World *world, GateState before, unsigned actions) {
                      actions);
                 HOLD(world, before <= GATE_WITHHELD, "acts twice");
                 books->triggered_usec = world->now;
+                world->sights[actions & GATE_TRIGGER ? SIGHT_TRIGGER : SIGHT_EXIT]++;
         }
         if (actions & GATE_ABORT)
                 HOLD(world,
@@ -297,6 +316,8 @@ void hold_gate(World *world, GateState before, unsigned actions) {
         if (actions & GATE_OPENED)
                 HOLD(world, actions & GATE_PING || world->watchdog_usec == 0, "healed, and silent");
 
+        world->sights[SIGHT_ABORT] += !!(actions & GATE_ABORT);
+        world->sights[SIGHT_HEALED] += !!(actions & GATE_OPENED);
         HOLD(world, gate->n_pings == books->n_pings, "miscounted");
         HOLD(world,
              world->stopping || gate->state >= GATE_TRIGGERED || (gate->state == GATE_OPEN) == live,
@@ -357,7 +378,9 @@ static void hold_summary(World *world) {
         const HealthSummary *summary = &world->health.summary;
         HealthSummary expected = shadow_summary(world);
         const Health *health = &world->health;
+        const Books *books = &world->books;
 
+        world->sights[SIGHT_READY_LOST] += books->announced && !expected.ready;
         HOLD(world, summary->live == expected.live, "%d", expected.live);
         HOLD(world, summary->ready == expected.ready, "%d", expected.ready);
         HOLD(world, summary->started == expected.started, "%d", expected.started);
@@ -420,7 +443,9 @@ void hold_settled(World *world) {
 
 /* The manager acts when it was asked to, or when pings stopped for cause. */
 void hold_killed(World *world) {
-        HOLD(world, !world->stopping, "killed while stopping");
+        HOLD(world, !world->stopping || world->gate.state == GATE_TRIGGERED,
+             "killed while stopping");
+        world->sights[SIGHT_KILL]++;
         HOLD(world,
              world->gate.state == GATE_TRIGGERED || world->gate.state == GATE_WITHHELD ||
                      world->books.disturbed_usec > world->pinged_usec,

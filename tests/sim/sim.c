@@ -18,6 +18,27 @@
 #include "base/clock.h"
 #include "sim/world.h"
 
+#define ENOUGH_STEPS 2000000
+
+/* clang-format off */
+static const char *const sight_names[] = {
+        [SIGHT_TIMEOUT]    = "timeouts",
+        [SIGHT_LATE]       = "late answers",
+        [SIGHT_STALE]      = "stale verdicts",
+        [SIGHT_UNSTALE]    = "fresh again",
+        [SIGHT_WINDOW]     = "fails by M of N",
+        [SIGHT_GAP]        = "gaps",
+        [SIGHT_HEALED]     = "healed",
+        [SIGHT_TRIGGER]    = "triggers",
+        [SIGHT_ABORT]      = "aborts",
+        [SIGHT_EXIT]       = "exits",
+        [SIGHT_KILL]       = "kills",
+        [SIGHT_READY_LOST] = "times not ready",
+};
+/* clang-format on */
+
+static_assert(ELEMENTSOF(sight_names) == _SIGHT_MAX, "a sight lacks its name");
+
 static uint64_t arg_seed = 0;
 static uint64_t arg_worlds = 400;
 static uint64_t arg_steps = 20000;
@@ -100,6 +121,7 @@ static int parse_arguments(int argc, char *argv[]) {
 
 typedef struct Totals {
         uint64_t n_steps, n_runs, n_pings, n_kills, n_ends, usec;
+        uint64_t sights[_SIGHT_MAX];
 } Totals;
 
 static void run_world(uint64_t seed, Totals *totals) {
@@ -109,9 +131,8 @@ static void run_world(uint64_t seed, Totals *totals) {
         present = &world;
         world_init(&world, seed);
         began = world.now;
-        while (world.n_steps < arg_steps) {
+        while (world.n_steps < arg_steps)
                 world_step(&world);
-        }
 
         totals->n_steps += world.n_steps;
         totals->n_runs += world.n_runs;
@@ -119,8 +140,27 @@ static void run_world(uint64_t seed, Totals *totals) {
         totals->n_ends += world.n_ends;
         totals->n_pings += world.n_pings;
         totals->usec += world.now - began;
+        for (unsigned i = 0; i < _SIGHT_MAX; i++)
+                totals->sights[i] += world.sights[i];
         world_done(&world);
         present = NULL;
+}
+
+/* Short runs need not have met everything. */
+static int check_sights(const Totals *totals) {
+        int r = 0;
+
+        for (unsigned i = 0; i < _SIGHT_MAX; i++) {
+                (void)printf("%s%" PRIu64 " %s", i ? ", " : "met: ", totals->sights[i],
+                             sight_names[i]);
+                if (totals->sights[i] == 0 && totals->n_steps >= ENOUGH_STEPS)
+                        r = -ENODATA;
+        }
+        (void)printf("\n");
+        if (r < 0)
+                (void)fprintf(stderr,
+                              "Something was never met: these worlds prove nothing about it\n");
+        return r;
 }
 
 int main(int argc, char *argv[]) {
@@ -145,5 +185,5 @@ int main(int argc, char *argv[]) {
                      arg_worlds, totals.n_steps, (double)totals.usec / 1e6 / 86400, totals.n_runs,
                      totals.n_pings, totals.n_ends, totals.n_kills,
                      (double)totals.n_steps / (double)took);
-        return 0;
+        return check_sights(&totals) < 0;
 }

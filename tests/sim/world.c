@@ -19,56 +19,6 @@ void world_note(World *world, const char *what, uint64_t a, uint64_t b) {
         world->trace[world->n_trace++ % TRACE_MAX] = (Trace){ world->now, what, a, b };
 }
 
-/* ---- what is to come ---- */
-
-static bool event_before(const Event *a, const Event *b) {
-        return a->at_usec != b->at_usec ? a->at_usec < b->at_usec : a->order < b->order;
-}
-
-static void event_insert(World *world, const Event *event) {
-        size_t i = world->n_events++;
-
-        if (world->n_events > world->n_events_allocated) {
-                world->n_events_allocated = MAX(2 * world->n_events_allocated, (size_t)64);
-                world->events = realloc(world->events, world->n_events_allocated * sizeof(Event));
-                if (!world->events)
-                        world_fail(world, "no memory");
-        }
-
-        for (; i > 0 && event_before(event, &world->events[(i - 1) / 2]); i = (i - 1) / 2)
-                world->events[i] = world->events[(i - 1) / 2];
-        world->events[i] = *event;
-}
-
-static Event event_take(World *world) {
-        Event first = world->events[0], last = world->events[--world->n_events];
-        size_t i = 0, child;
-
-        while ((child = 2 * i + 1) < world->n_events) {
-                if (child + 1 < world->n_events &&
-                    event_before(&world->events[child + 1], &world->events[child]))
-                        child++;
-                if (!event_before(&world->events[child], &last))
-                        break;
-                world->events[i] = world->events[child];
-                i = child;
-        }
-        world->events[i] = last;
-        return first;
-}
-
-static void event_add(World *world, Event event, uint64_t after_usec) {
-        event.at_usec = world->now + after_usec;
-        event.order = ++world->order;
-        event.incarnation = world->incarnation;
-        event.life = world->probes[event.probe].life;
-        event_insert(world, &event);
-}
-
-void world_push_event(World *world, EventKind kind, uint64_t after_usec, unsigned probe) {
-        event_add(world, (Event){ .kind = kind, .probe = probe }, after_usec);
-}
-
 /* ---- probes ---- */
 
 static void probe_schedule(World *world, SimProbe *probe) {
@@ -105,7 +55,7 @@ void world_deactivate(World *world, SimProbe *probe) {
         probe_schedule(world, probe);
 }
 
-static bool probe_wanted(const World *world, const SimProbe *probe) {
+bool world_wants(const World *world, const SimProbe *probe) {
         const ProbeState *state = &probe->health.state;
 
         if (!world->health.summary.started)
@@ -117,7 +67,7 @@ static bool probe_wanted(const World *world, const SimProbe *probe) {
 static void activate_all(World *world, bool anew) {
         for (unsigned i = 0; i < world->n_probes; i++) {
                 SimProbe *probe = &world->probes[i];
-                bool wanted = probe->in && probe_wanted(world, probe);
+                bool wanted = probe->in && world_wants(world, probe);
 
                 if (wanted && (anew || !probe->health.state.active))
                         world_activate(world, probe);
@@ -174,6 +124,7 @@ static void probe_run(World *world, SimProbe *probe) {
 }
 
 static void probe_due(World *world, SimProbe *probe) {
+        bool woken = true;
         ProbeWish wish;
 
         do {
@@ -182,6 +133,9 @@ static void probe_due(World *world, SimProbe *probe) {
                 health_forget(&world->health, &probe->health);
                 wish = probe_state_tick(&probe->health.state, world->now, &world->jitter, &change);
                 health_remember(&world->health, &probe->health);
+                HOLD(world, !woken || wish != PROBE_WAIT, "probe %u woke for nothing",
+                     probe->index);
+                woken = false;
 
                 if (wish == PROBE_RUN) {
                         probe_run(world, probe);
@@ -343,7 +297,8 @@ void world_gap(World *world) {
         world_note(world, "gap", 0, 0);
         if (world->gate.state == GATE_OPEN && world->gate.config.watchdog_usec > 0)
                 world->gate.ping_usec = world->now;
-        activate_all(world, true);
+        if (!world->stopping)
+                activate_all(world, true);
         hold_gap(world);
         world_settle(world);
 }
@@ -411,8 +366,8 @@ static void world_happen(World *world, const Event *event) {
                         probe_push(world, probe);
                 break;
         case EVENT_MISHAP:
-                world_push_event(world, EVENT_MISHAP,
-                                 random_below(&world->chance, 4 * USEC_PER_MINUTE), 0);
+                world_push_event(world, EVENT_MISHAP, random_below(&world->chance, USEC_PER_MINUTE),
+                                 0);
                 world_mishap(world);
                 break;
         case EVENT_RUNG:
@@ -443,11 +398,10 @@ static void world_event(World *world, Event event) {
                 world->outage[i] = !world->outage[i];
                 world_note(world, "outage", i, world->outage[i]);
                 world_push_event(world, EVENT_OUTAGE,
-                                 random_below(&world->chance,
-                                              (world->outage[i] ? 1 : 5) * USEC_PER_MINUTE),
+                                 random_below(&world->chance, world->outage[i] ? USEC_PER_MINUTE
+                                                                               : world->calm_usec),
                                  0);
         } else if (event.kind == EVENT_START) {
-                world->n_restarts++;
                 world_start(world);
         } else if (!world->alive || event.incarnation != world->incarnation) {
                 return; /* it was meant for one who is no more */

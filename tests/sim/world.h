@@ -78,6 +78,23 @@ typedef struct Event {
         uint64_t run;
 } Event;
 
+/* What a run has met: a simulation that never meets it proves nothing about it. */
+typedef enum Sight {
+        SIGHT_TIMEOUT,
+        SIGHT_LATE,
+        SIGHT_STALE,
+        SIGHT_UNSTALE,
+        SIGHT_WINDOW, /* a verdict that fell for M of N */
+        SIGHT_GAP,
+        SIGHT_HEALED,
+        SIGHT_TRIGGER,
+        SIGHT_ABORT,
+        SIGHT_EXIT,
+        SIGHT_KILL,
+        SIGHT_READY_LOST,
+        _SIGHT_MAX,
+} Sight;
+
 typedef struct Trace {
         uint64_t at_usec;
         const char *what;
@@ -107,6 +124,7 @@ typedef struct World {
         SimProbe *probes;
         unsigned n_probes;
         bool outage[OUTAGES_MAX];
+        uint64_t calm_usec; /* between two outages, at most */
         Backoff remedy_wait;
 
         /* The process. */
@@ -127,9 +145,10 @@ typedef struct World {
         uint64_t pinged_usec;
         bool acts; /* not `systemctl service-watchdogs no` */
         Backoff restart_wait;
-        uint64_t n_kills, n_restarts, n_ends, n_pings;
+        uint64_t n_kills, n_ends, n_pings;
 
         Books books;
+        uint64_t sights[_SIGHT_MAX];
         uint64_t n_steps;
         Trace trace[TRACE_MAX];
         uint64_t n_trace;
@@ -141,6 +160,11 @@ void world_done(World *world);
 /* Lets the next thing happen. */
 void world_step(World *world);
 
+/* event.c: what is to come */
+void event_add(World *world, Event event, uint64_t after_usec);
+void event_insert(World *world, const Event *event);
+Event event_take(World *world);
+
 /* chance.c: what there is, and what may befall it */
 void world_mishap(World *world);
 void world_random(World *world);
@@ -150,6 +174,7 @@ void world_end(World *world);
 void world_settle(World *world);
 void world_disturb(World *world, uint64_t until_usec);
 void world_push_event(World *world, EventKind kind, uint64_t after_usec, unsigned probe);
+bool world_wants(const World *world, const SimProbe *probe);
 void world_activate(World *world, SimProbe *probe);
 void world_deactivate(World *world, SimProbe *probe);
 void world_gap(World *world);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "core/defaults.h"
+#include "core/heartbeat.h"
+
+void heartbeat_begin(Heartbeat *heartbeat,
+                     uint64_t limit_usec,
+                     uint64_t value,
+                     const HeartbeatChance *chance,
+                     uint64_t now_usec) {
+        assert(heartbeat);
+        assert(limit_usec > 0);
+        assert(chance);
+
+        *heartbeat = (Heartbeat){
+                .limit_usec = limit_usec,
+                .value = value,
+                .since_usec = now_usec,
+                .due_usec = usec_add(now_usec, limit_usec),
+                .chance = *chance,
+        };
+}
+
+/* How late one may look without a reason: timers are rounded up to about an eighth. */
+static uint64_t heartbeat_slack(const Heartbeat *heartbeat) {
+        return heartbeat->limit_usec / 4 + 2 * USEC_PER_MSEC;
+}
+
+/* The part of the silence in which the worker could have beaten. */
+static uint64_t heartbeat_own(const Heartbeat *heartbeat, const HeartbeatChance *chance) {
+        const HeartbeatChance *before = &heartbeat->chance;
+        uint64_t own = usec_sub(heartbeat->silent_usec, heartbeat->excused_usec);
+
+        if (!chance->known || !before->known)
+                return own;
+        if (chance->runnable)
+                return MIN(own, usec_sub(chance->run_usec, before->run_usec));
+
+        return usec_sub(own, usec_sub(chance->wait_usec, before->wait_usec));
+}
+
+/* Its time is what the worker wrote, if that can be: it lies between the last beat and now. */
+static void heartbeat_take(Heartbeat *heartbeat,
+                           uint64_t value,
+                           const HeartbeatChance *chance,
+                           uint64_t now_usec) {
+        heartbeat->value = value;
+        heartbeat->since_usec = CLAMP(value, heartbeat->since_usec, now_usec);
+        heartbeat->excused_usec = 0;
+        heartbeat->chance = *chance;
+}
+
+HeartbeatVerdict heartbeat_check(Heartbeat *heartbeat,
+                                 uint64_t value,
+                                 const HeartbeatChance *chance,
+                                 uint64_t now_usec) {
+        uint64_t limit, late, own;
+
+        assert(heartbeat);
+        assert(chance);
+
+        limit = heartbeat->limit_usec;
+        late = usec_sub(now_usec, heartbeat->due_usec);
+        if (value != heartbeat->value)
+                heartbeat_take(heartbeat, value, chance, now_usec);
+        if (late > heartbeat_slack(heartbeat))
+                heartbeat->excused_usec += late;
+
+        heartbeat->silent_usec = usec_sub(now_usec, heartbeat->since_usec);
+        own = chance->traced ? 0 : heartbeat_own(heartbeat, chance);
+        if (own >= limit ||
+            (!chance->traced && usec_sub(heartbeat->silent_usec, heartbeat->excused_usec) / limit >=
+                                        HEARTBEAT_PATIENCE))
+                return HEARTBEAT_HUNG;
+
+        /* One that is excused is looked at soon, for what excuses it may end any moment. */
+        heartbeat->due_usec = usec_add(now_usec, heartbeat->silent_usec < limit
+                                                         ? limit - heartbeat->silent_usec
+                                                         : MAX(MIN(limit - own, limit / 4), 1));
+        return heartbeat->silent_usec < limit ? HEARTBEAT_FINE : HEARTBEAT_STARVED;
+}

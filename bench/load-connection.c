@@ -102,7 +102,7 @@ static ConnectionEvent connection_judge(Connection *connection) {
 
         size = (size_t)(end + 4 - connection->answer) +
                strtoul(length + strlen(CONTENT_LENGTH), NULL, 10);
-        if (size > LOAD_ANSWER_MAX || connection->received > size)
+        if (size >= LOAD_ANSWER_MAX || connection->received > size)
                 return CONNECTION_WRONG;
 
         closes = strcasestr(connection->answer, CONNECTION_CLOSE);

@@ -160,16 +160,21 @@ static bool on_answer(Load *load, Connection *connection) {
         return false;
 }
 
-/* The server has closed. After the answer to a fresh connection that is how it should be. */
-static void on_end(Load *load, Connection *connection) {
+/*
+ * The connection is over, for the reason that @counter counts. The end after the
+ * answer to a fresh one is as it should be, and an idle one may end at any time.
+ */
+static void on_end(Load *load, Connection *connection, uint64_t *counter) {
         LoadResult *result = &load->result;
 
-        if (connection->state == CONNECTION_FREE)
-                connection_close(connection); /* it idled too long for the server */
-        else
-                load_drop(load, connection,
-                          connection->state == CONNECTION_ANSWERED ? &result->n_answers
-                                                                   : &result->n_broken);
+        if (connection->state == CONNECTION_FREE) {
+                connection_close(connection);
+                return;
+        }
+        if (connection->state == CONNECTION_ANSWERED && counter == &result->n_broken)
+                counter = &result->n_answers;
+
+        load_drop(load, connection, counter);
 }
 
 static void on_readable(Load *load, Connection *connection) {
@@ -183,10 +188,10 @@ static void on_readable(Load *load, Connection *connection) {
                         more = on_answer(load, connection);
                         break;
                 case CONNECTION_WRONG:
-                        load_drop(load, connection, &load->result.n_wrong);
+                        on_end(load, connection, &load->result.n_wrong);
                         return;
                 case CONNECTION_END:
-                        on_end(load, connection);
+                        on_end(load, connection, &load->result.n_broken);
                         return;
                 }
 }

@@ -6,8 +6,8 @@
  *     start RUNS PROGRAM [ARG...] [--- PROGRAM [ARG...]]...
  *
  * Plays the manager: starts each program in turn, RUNS times round, with
- * $NOTIFY_SOCKET and a listening socket called "http", stops the clock when
- * READY=1 arrives, and ends it with SIGTERM. Prints one JSON array of
+ * $NOTIFY_SOCKET, a watchdog and a listening socket called "http", stops the clock
+ * when READY=1 arrives, and ends it with SIGTERM. Prints one JSON array of
  * milliseconds a program.
  */
 
@@ -87,17 +87,20 @@ static int manager_bind_notify(Manager *manager) {
 /* Ours, without what a manager of our own may have given us, and with what a manager gives. */
 static int manager_fill_environment(Manager *manager) {
         static char fds[] = "LISTEN_FDS=1", names[] = "LISTEN_FDNAMES=http";
+        static char watchdog[] = "WATCHDOG_USEC=30000000";
         unsigned n = 0;
 
         (void)snprintf(manager->notify_variable, sizeof(manager->notify_variable),
                        "NOTIFY_SOCKET=%s", manager->notify_path);
         manager->environment[n++] = fds;
         manager->environment[n++] = names;
+        manager->environment[n++] = watchdog;
         manager->environment[n++] = manager->notify_variable;
         manager->environment[n++] = manager->pid_variable;
 
         for (char **variable = environ; *variable; variable++) {
                 if (strncmp(*variable, "LISTEN_", 7) == 0 ||
+                    strncmp(*variable, "WATCHDOG_", 9) == 0 ||
                     strncmp(*variable, "NOTIFY_SOCKET=", 14) == 0)
                         continue;
                 if (n + 1 >= ENVIRONMENT_MAX)

@@ -53,8 +53,9 @@ def run_restarts(context, board):
     board.progress("restarts: %d restarts under %d probes" % (restarts, probes))
     result = boot(context, "restarts", str(probes), str(restarts))
     held, own = result["held"], result["own"]
-    board.add("restarts", "%d probes, %d restarts, socket unit: failed" % (probes, held["restarts"]),
-              [failed(held)], "", [failed(own)], "own address", Aim("value", 0), detail=held)
+    board.add("restarts", "%d probes, %d restarts, socket unit: failed" % (
+        probes, held["restarts"]), [failed(held)], "", [failed(own)], "own address",
+        Aim("value", 0), detail=held)
     board.say("slowest answer %.0f ms, median %.2f ms; a restart took %.0f ms" % (
         held["max_us"] / 1e3, held["p50_us"] / 1e3, held["restart_ms"]))
 

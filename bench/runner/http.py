@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 
-from .figures import Aim, median
+from .figures import Aim, median, ratio_of
 from .process import Process, Skipped, address, cpus, listen, run_json, wait_http
 
 CONNECTIONS = (16, 64, 256)
@@ -80,7 +80,7 @@ def ask(context, server, connections, requests, path="/livez", fresh=False):
 
 def plan(servers, quick):
     """What one round asks: key, server, path, connections, requests, fresh."""
-    keep, close = (8000, 2500) if quick else (25000, 7000)
+    keep, close = (5000, 1500) if quick else (13000, 4000)
     rows = []
     for n in CONNECTIONS:
         rows += [(("livez", name, n), name, "/livez", n, keep, False)
@@ -94,11 +94,12 @@ def plan(servers, quick):
 
 def measure(context, board, servers):
     results = {}
-    rounds = 3 if context.quick else 7
+    rounds = 5 if context.quick else 13  # many short ones: neighbours come and go
     rows = plan(servers, context.quick)
     for n in range(rounds):
         # Each round begins elsewhere, so that nobody always comes after the same neighbour.
-        for key, name, path, connections, requests, fresh in rows[n:] + rows[:n]:
+        shift = n % len(rows)
+        for key, name, path, connections, requests, fresh in rows[shift:] + rows[:shift]:
             board.progress("http: round %d of %d: %s" % (n + 1, rounds, " ".join(map(str, key))))
             results.setdefault(key, []).append(
                 ask(context, servers[name], connections, requests, path, fresh))
@@ -121,9 +122,11 @@ def report_keep_alive(board, results):
                   cpu_us(results, "livez", "hale", n), "us", cpu_us(results, "livez", "bare", n),
                   "bare epoll", Aim("ratio", 1.15), detail=middle(results, "livez", "hale", n))
 
-    levels = [median(cpu_us(results, "livez", "hale", n)) for n in CONNECTIONS]
-    board.add("http", "/livez: dearest of 16, 64, 256", [max(levels)], "us", [min(levels)],
-              "the cheapest", Aim("ratio", 1.25))
+    # The two levels that lie farthest apart, by the rounds that both were measured in.
+    levels = [cpu_us(results, "livez", "hale", n) for n in CONNECTIONS]
+    dear, cheap = max(((a, b) for a in levels for b in levels), key=lambda p: ratio_of(*p))
+    board.add("http", "/livez: dearest of 16, 64, 256", dear, "us", cheap, "the cheapest",
+              Aim("ratio", 1.25))
     board.add("http", "/health, 64 keep-alive: CPU a request",
               cpu_us(results, "health", "hale", 64), "us", cpu_us(results, "livez", "hale", 64),
               "/livez", Aim("ratio", 1.25), detail=middle(results, "health", "hale", 64))

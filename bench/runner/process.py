@@ -15,6 +15,7 @@ import time
 # From <linux/in.h>; the value is DeferAcceptSec=, in seconds.
 TCP_DEFER_ACCEPT = 9
 LISTEN_FD = 3
+MANAGERS = ("LISTEN_", "NOTIFY_SOCKET", "WATCHDOG_")
 START_LIMIT = 10.0
 STOP_LIMIT = 10.0
 
@@ -83,21 +84,22 @@ class Process:
 
     def __init__(self, args, cpu=None, sock=None, env=None, log=None):
         self.args = args
+        # Nothing of what a manager of our own may have given us.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(MANAGERS)}
         self.pid = os.fork()
         if self.pid == 0:
-            self._become(args, cpu, sock, dict(os.environ, **(env or {})), log)
+            self._become(args, cpu, sock, dict(inherited, **(env or {})), log)
 
     @staticmethod
     def _become(args, cpu, sock, env, log):
         try:
+            os.setsid()
             out = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             for target in (1, 2):
                 os.dup2(out, target)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             if cpu is not None:
                 os.sched_setaffinity(0, {cpu})
-            for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"):
-                env.pop(name, None)
             if sock is not None:
                 # Python's descriptors are all close-on-exec; this one is not.
                 if sock.fileno() != LISTEN_FD:
@@ -117,17 +119,25 @@ class Process:
             os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def stop(self, limit=STOP_LIMIT):
-        """SIGTERM, and SIGKILL for who does not heed it. Returns the wait status."""
+        """SIGTERM to the process and what it started (strace leaves its child behind), SIGKILL
+        to who does not heed it. Returns the wait status."""
         if self.pid is None:
             return None
+        # Not reaped yet, so that its group is its own whatever has become of it.
         pidfd = os.pidfd_open(self.pid)
-        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        self._signal_group(signal.SIGTERM)
         if not select.select([pidfd], [], [], limit)[0]:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            self._signal_group(signal.SIGKILL)
         os.close(pidfd)
         _, status = os.waitpid(self.pid, 0)
         self.pid = None
         return status
+
+    def _signal_group(self, number):
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            os.kill(self.pid, number)  # it has not come as far as setsid(2)
 
     def __enter__(self):
         return self
@@ -138,9 +148,11 @@ class Process:
 
 def run_json(args, cpu=None, limit=90):
     """Runs a measuring program and returns what it printed, parsed."""
-    if cpu is not None:
-        args = ["taskset", "-c", str(cpu)] + args
-    done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    def pin():
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
+
+    done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=pin,
                           stderr=subprocess.PIPE, timeout=limit, check=False)
     if done.returncode != 0:
         raise RuntimeError("%s: exit status %d: %s" % (

@@ -180,7 +180,7 @@
 /* The same for answers of up to BUS_REPORT_MAX: one in the making, a few on their way. */
 #define BUS_QUEUE_LARGE_MAX 4
 
-/* Objects in one answer of the ObjectManager, at about 20 us each; ListProbes() at about 2 us.
+/* Objects in one answer of the ObjectManager, at about 15 us each; ListProbes() at about 2 us.
  * The loop serves nothing else while it writes them. */
 #define BUS_OBJECTS_MAX 1024
 #define BUS_LIST_MAX 4096
@@ -211,3 +211,6 @@
 /* The program's own command line, which its workers get again: what the kernel allows at the
  * default stack limit. */
 #define SPAWN_ARGUMENTS_MAX ((size_t)2 * 1024 * 1024)
+
+/* Connections that a service keeps: one for each thing that it depends on, and some pools. */
+#define LINKS_MAX 256

@@ -181,8 +181,10 @@ int cgroup_memory_read(const CgroupMemory *memory, CgroupMemoryUsage *ret) {
                 limit = MIN(limit, one);
         }
 
-        if (memory->v1)
-                limit = MIN(limit, stat_get(stat, "hierarchical_memory_limit", CGROUP_LIMIT_NONE));
+        if (memory->v1) {
+                one = stat_get(stat, "hierarchical_memory_limit", CGROUP_LIMIT_NONE);
+                limit = MIN(limit, one);
+        }
 
         inactive = stat_get(stat, memory->v1 ? "total_inactive_file" : "inactive_file", 0);
         *ret = (CgroupMemoryUsage){

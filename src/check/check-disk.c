@@ -83,15 +83,15 @@ disk_judge(const DiskQuestion *question, const struct statvfs *fs, CheckResult *
                 .warn = question->warn.is_percent ? question->warn : (Level){},
         };
         _cleanup_(text_done) Text text = { .max = OUTPUT_LENGTH_MAX };
-        hale_status status = HALE_PASS;
+        hale_status space_status = HALE_PASS, inode_status = HALE_PASS;
 
         /* btrfs has no fixed number of inodes, and /proc has no blocks either. */
         if (fs->f_blocks > 0)
-                status = disk_part_judge(&space, &text);
+                space_status = disk_part_judge(&space, &text);
         if (fs->f_files > 0)
-                status = MAX(status, disk_part_judge(&inodes, &text));
+                inode_status = disk_part_judge(&inodes, &text);
 
-        (void)check_result_set(result, status, "%s",
+        (void)check_result_set(result, MAX(space_status, inode_status), "%s",
                                text.length > 0 ? text.data : "the file system counts neither");
         if (fs->f_blocks > 0)
                 check_result_set_value(result, percent_of(space.available, space.total), "percent");
@@ -127,7 +127,7 @@ static bool warn_is_useless(const Check *check, unsigned index) {
 
 static int disk_check_init(Check *check, const char *text, CheckError *error) {
         DiskCheck *self = CONTAINER_OF(check, DiskCheck, check);
-        size_t size = sizeof(DiskQuestion) + strlen(check->spec.path) + 1;
+        size_t n = strlen(check->spec.path) + 1, size = sizeof(DiskQuestion) + n;
         DiskQuestion *question;
 
         if (warn_is_useless(check, KEY_FREE))
@@ -144,7 +144,7 @@ static int disk_check_init(Check *check, const char *text, CheckError *error) {
         question->free = check_get_level(check, KEY_FREE, LEVEL_PERCENT(DISK_FAIL_PERCENT));
         question->inodes = check_get_level(check, KEY_INODES, LEVEL_PERCENT(DISK_FAIL_PERCENT));
         question->warn = check_get_level(check, KEY_WARN, LEVEL_PERCENT(DISK_WARN_PERCENT));
-        strcpy(question->path, check->spec.path);
+        memcpy(question->path, check->spec.path, n);
 
         blocking_init(&self->blocking, disk_ask, question, size);
         return 0;

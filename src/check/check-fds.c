@@ -102,7 +102,7 @@ static int fds_check_init(Check *check, const char *text, CheckError *error) {
         FdsCheck *self = CONTAINER_OF(check, FdsCheck, check);
         const char *root = check->context.root ? check->context.root : "";
         const SpecValue *max = &check->spec.values[KEY_MAX], *warn = &check->spec.values[KEY_WARN];
-        size_t size = sizeof(FdsQuestion) + strlen(root) + sizeof("/proc/self/fd");
+        size_t n = strlen(root) + sizeof("/proc/self/fd"), size = sizeof(FdsQuestion) + n;
         FdsQuestion *question;
 
         if (max->given && warn->given && max->level.is_percent == warn->level.is_percent &&
@@ -116,7 +116,7 @@ static int fds_check_init(Check *check, const char *text, CheckError *error) {
 
         question->max = check_get_level(check, KEY_MAX, LEVEL_PERCENT(DESCRIPTORS_FAIL_PERCENT));
         question->warn = check_get_level(check, KEY_WARN, LEVEL_PERCENT(DESCRIPTORS_WARN_PERCENT));
-        (void)sprintf(question->folder, "%s/proc/self/fd", root);
+        (void)snprintf(question->folder, n, "%s/proc/self/fd", root);
 
         blocking_init(&self->blocking, fds_ask, question, size);
         return 0;

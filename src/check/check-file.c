@@ -135,7 +135,7 @@ static void file_ask(const void *userdata, CheckResult *result) {
 
 static int file_check_init(Check *check, const char *text, CheckError *error) {
         FileCheck *self = CONTAINER_OF(check, FileCheck, check);
-        size_t size = sizeof(FileQuestion) + strlen(check->spec.path) + 1;
+        size_t n = strlen(check->spec.path) + 1, size = sizeof(FileQuestion) + n;
         FileQuestion *question;
 
         question = malloc(size);
@@ -150,7 +150,7 @@ static int file_check_init(Check *check, const char *text, CheckError *error) {
                 .missing = missing_status[check_get_number(check, KEY_MISSING, 0)],
                 .kind = (FileKind)check_get_number(check, KEY_KIND, FILE_ANY),
         };
-        strcpy(question->path, check->spec.path);
+        memcpy(question->path, check->spec.path, n);
         blocking_init(&self->blocking, file_ask, question, size);
 
         if (check->spec.values[KEY_WARN_AGE].given &&

@@ -86,12 +86,14 @@ int resolver_new(Resolver **ret,
                  resolver_done_t done,
                  void *userdata) {
         Resolver *resolver;
+        size_t n;
 
         assert(ret);
         assert(host);
         assert(done);
 
-        resolver = calloc(1, sizeof(*resolver) + strlen(host) + 1);
+        n = strlen(host) + 1;
+        resolver = calloc(1, sizeof(*resolver) + n);
         if (!resolver)
                 return -ENOMEM;
 
@@ -103,7 +105,7 @@ int resolver_new(Resolver **ret,
         resolver->done = done;
         resolver->userdata = userdata;
         (void)snprintf(resolver->port, sizeof(resolver->port), "%u", port);
-        strcpy(resolver->host, host);
+        memcpy(resolver->host, host, n);
 
         *ret = resolver;
         return 0;

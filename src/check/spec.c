@@ -43,8 +43,10 @@ static int read_level(SpecParser *parser, const SpecKey *key, size_t n, SpecValu
         r = spec_decode_text(parser, parser->p, percent ? n - 1 : n, &text);
         if (r < 0)
                 return r;
-        if (percent)
-                strcpy(parser->free++ - 1, "%");
+        if (percent) {
+                parser->free[-1] = '%';
+                *parser->free++ = '\0';
+        }
 
         if (level_parse(text, &value->level) < 0)
                 return spec_complain(parser, parser->p,

@@ -20,18 +20,18 @@ static const struct {
         hale_status status;
         const char *before, *after;
 } connect_errors[] = {
-        { ECONNREFUSED,  4, HALE_FAIL,    "connection refused by ",        ""                       },
-        { ECONNRESET,    4, HALE_FAIL,    "connection reset by ",          ""                       },
-        { EAGAIN,        4, HALE_FAIL,    "",                              " has a full queue"      },
-        { ENOENT,        4, HALE_FAIL,    "no socket at ",                 ""                       },
-        { EPROTOTYPE,    4, HALE_FAIL,    "no stream socket at ",          ""                       },
-        { EACCES,        4, HALE_FAIL,    "not allowed to connect to ",    ""                       },
-        { EPERM,         4, HALE_FAIL,    "not allowed to connect to ",    ""                       },
-        { ETIMEDOUT,     3, HALE_FAIL,    "connecting to ",                " timed out"             },
-        { EHOSTUNREACH,  2, HALE_FAIL,    "no route to ",                  ""                       },
-        { ENETUNREACH,   2, HALE_FAIL,    "no network to ",                ""                       },
-        { EADDRNOTAVAIL, 1, HALE_UNKNOWN, "no local address or port for ", ""                       },
-        { EAFNOSUPPORT,  1, HALE_UNKNOWN, "no address family for ",        ""                       },
+        { ECONNREFUSED,  4, HALE_FAIL,    "connection refused by ",        ""                  },
+        { ECONNRESET,    4, HALE_FAIL,    "connection reset by ",          ""                  },
+        { EAGAIN,        4, HALE_FAIL,    "",                              " has a full queue" },
+        { ENOENT,        4, HALE_FAIL,    "no socket at ",                 ""                  },
+        { EPROTOTYPE,    4, HALE_FAIL,    "no stream socket at ",          ""                  },
+        { EACCES,        4, HALE_FAIL,    "not allowed to connect to ",    ""                  },
+        { EPERM,         4, HALE_FAIL,    "not allowed to connect to ",    ""                  },
+        { ETIMEDOUT,     3, HALE_FAIL,    "connecting to ",                " timed out"        },
+        { EHOSTUNREACH,  2, HALE_FAIL,    "no route to ",                  ""                  },
+        { ENETUNREACH,   2, HALE_FAIL,    "no network to ",                ""                  },
+        { EADDRNOTAVAIL, 1, HALE_UNKNOWN, "no local address or port for ", ""                  },
+        { EAFNOSUPPORT,  1, HALE_UNKNOWN, "no address family for ",        ""                  },
 };
 /* clang-format on */
 

@@ -121,6 +121,9 @@
 /* What SIGKILL may take; beyond it the process hangs in the kernel, and is reported. */
 #define WORKER_KILL_USEC (5 * USEC_PER_SEC)
 
+/* At the very end, how long the service itself waits for those that it has killed. */
+#define WORKERS_REAP_USEC (1 * USEC_PER_SEC)
+
 /* At the stop all workers share what the stop handler left of STOP_TIMEOUT_USEC, and at least
  * this, which fits into TimeoutStopSec=30s after a handler that used up all. */
 #define WORKERS_STOP_MIN_USEC (5 * USEC_PER_SEC)
@@ -131,3 +134,29 @@
 
 /* A silent worker is excused while it is starved, but not for more than so many limits. */
 #define HEARTBEAT_PATIENCE 10
+
+/* Links: whoever has not let us in by then will not do so this time. */
+#define LINK_CONNECT_USEC (5 * USEC_PER_SEC)
+
+/* A dead peer behind a silent network is noticed within the two together. The answer is an empty
+ * one, so that only a server that is at its end needs seconds for it, and then it is not helped by
+ * all its clients connecting anew: hence not less. */
+#define LINK_CHECK_INTERVAL_USEC (10 * USEC_PER_SEC)
+#define LINK_CHECK_TIMEOUT_USEC (5 * USEC_PER_SEC)
+
+/* Not the first success, but a connection of this age says that it works again. */
+#define LINK_STABLE_USEC (10 * USEC_PER_SEC)
+
+/* After so many failures in a row the breaker opens: only single trials are let through. */
+#define LINK_BREAKER_AFTER 5
+
+/* The pause before a trial is at least this, once it has grown so far: 5 failures, 5 trials while
+ * it doubles from 400 ms, and then 49 in the rest of ten minutes make 59 attempts, below 64. */
+#define LINK_PAUSE_MAX_USEC (12 * USEC_PER_SEC)
+
+/* Half-open connections: three probes every 10 s after 30 s of silence (the kernel waits 2 h), and
+ * unacknowledged data for 15 s at most. */
+#define TCP_KEEPALIVE_IDLE_SEC 30
+#define TCP_KEEPALIVE_INTERVAL_SEC 10
+#define TCP_KEEPALIVE_PROBES 3
+#define TCP_UNACKNOWLEDGED_MSEC 15000

@@ -19,7 +19,9 @@ void heartbeat_begin(Heartbeat *heartbeat,
                 .value = value,
                 .since_usec = now_usec,
                 .due_usec = usec_add(now_usec, limit_usec),
-                .chance = *chance,
+                .looked = *chance,
+                .run_usec = chance->run_usec,
+                .wait_usec = chance->wait_usec,
         };
 }
 
@@ -30,18 +32,21 @@ static uint64_t heartbeat_slack(const Heartbeat *heartbeat) {
 
 /* The part of the silence in which the worker could have beaten. */
 static uint64_t heartbeat_own(const Heartbeat *heartbeat, const HeartbeatChance *chance) {
-        const HeartbeatChance *before = &heartbeat->chance;
         uint64_t own = usec_sub(heartbeat->silent_usec, heartbeat->excused_usec);
 
-        if (!chance->known || !before->known)
+        if (!chance->known || !heartbeat->looked.known)
                 return own;
         if (chance->runnable)
-                return MIN(own, usec_sub(chance->run_usec, before->run_usec));
+                return MIN(own, usec_sub(chance->run_usec, heartbeat->run_usec));
 
-        return usec_sub(own, usec_sub(chance->wait_usec, before->wait_usec));
+        return usec_sub(own, usec_sub(chance->wait_usec, heartbeat->wait_usec));
 }
 
-/* Its time is what the worker wrote, if that can be: it lies between the last beat and now. */
+/*
+ * A beat since the last look. Its time is what the worker wrote, if that can be. What
+ * the scheduler said when it came is not known, so of the two looks around it
+ * each time the one counts that is better for the worker.
+ */
 static void heartbeat_take(Heartbeat *heartbeat,
                            uint64_t value,
                            const HeartbeatChance *chance,
@@ -49,7 +54,18 @@ static void heartbeat_take(Heartbeat *heartbeat,
         heartbeat->value = value;
         heartbeat->since_usec = CLAMP(value, heartbeat->since_usec, now_usec);
         heartbeat->excused_usec = 0;
-        heartbeat->chance = *chance;
+        heartbeat->run_usec = chance->run_usec;
+        heartbeat->wait_usec = heartbeat->looked.wait_usec;
+}
+
+/* When to look again. What excuses the worker may end any moment. */
+static uint64_t heartbeat_pause(const Heartbeat *heartbeat, uint64_t own) {
+        uint64_t limit = heartbeat->limit_usec;
+
+        if (heartbeat->silent_usec < limit)
+                return limit - heartbeat->silent_usec;
+
+        return MAX(MIN(limit - own, limit / 4), 1);
 }
 
 HeartbeatVerdict heartbeat_check(Heartbeat *heartbeat,
@@ -62,6 +78,11 @@ HeartbeatVerdict heartbeat_check(Heartbeat *heartbeat,
         assert(chance);
 
         limit = heartbeat->limit_usec;
+        if (chance->traced) {
+                heartbeat_begin(heartbeat, limit, value, chance, now_usec);
+                return HEARTBEAT_STARVED;
+        }
+
         late = usec_sub(now_usec, heartbeat->due_usec);
         if (value != heartbeat->value)
                 heartbeat_take(heartbeat, value, chance, now_usec);
@@ -69,15 +90,12 @@ HeartbeatVerdict heartbeat_check(Heartbeat *heartbeat,
                 heartbeat->excused_usec += late;
 
         heartbeat->silent_usec = usec_sub(now_usec, heartbeat->since_usec);
-        own = chance->traced ? 0 : heartbeat_own(heartbeat, chance);
+        own = heartbeat_own(heartbeat, chance);
+        heartbeat->looked = *chance;
         if (own >= limit ||
-            (!chance->traced && usec_sub(heartbeat->silent_usec, heartbeat->excused_usec) / limit >=
-                                        HEARTBEAT_PATIENCE))
+            usec_sub(heartbeat->silent_usec, heartbeat->excused_usec) / limit >= HEARTBEAT_PATIENCE)
                 return HEARTBEAT_HUNG;
 
-        /* One that is excused is looked at soon, for what excuses it may end any moment. */
-        heartbeat->due_usec = usec_add(now_usec, heartbeat->silent_usec < limit
-                                                         ? limit - heartbeat->silent_usec
-                                                         : MAX(MIN(limit - own, limit / 4), 1));
+        heartbeat->due_usec = usec_add(now_usec, heartbeat_pause(heartbeat, own));
         return heartbeat->silent_usec < limit ? HEARTBEAT_FINE : HEARTBEAT_STARVED;
 }

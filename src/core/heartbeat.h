@@ -42,7 +42,9 @@ typedef struct Heartbeat {
         uint64_t since_usec;    /* silent since then */
         uint64_t due_usec;      /* when to look again */
         uint64_t excused_usec;  /* of the silence, because the looker was late */
-        HeartbeatChance chance; /* when last seen beating */
+        HeartbeatChance looked; /* at the last look */
+        uint64_t run_usec;      /* of the chance at the look that saw the last beat */
+        uint64_t wait_usec;     /* and at the look before that one */
         uint64_t silent_usec;   /* as of the last look */
 } Heartbeat;
 

@@ -179,8 +179,8 @@ void wheel_advance(Wheel *wheel, uint64_t now_usec) {
                 wheel->tick++;
         }
 
-        /* Nothing is due up to now: what comes next is counted from here. */
-        wheel->tick = MAX(wheel->tick, now_tick);
+        /* All up to now is out: what comes next is counted from here. */
+        wheel->tick = MAX(wheel->tick, now_tick + 1);
 }
 
 WheelNode *wheel_pop(Wheel *wheel, uint64_t now_usec) {
@@ -190,7 +190,7 @@ WheelNode *wheel_pop(Wheel *wheel, uint64_t now_usec) {
 
         /* All that is due comes out at once, before the first is handed out: what its owner sets
          * then is counted from now, and not from where the wheel stood when it was late. */
-        if (TAILQ_EMPTY(&wheel->expired))
+        if (wheel->tick <= now_usec >> TICK_SHIFT)
                 wheel_advance(wheel, now_usec);
 
         node = TAILQ_FIRST(&wheel->expired);

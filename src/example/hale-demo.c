@@ -28,10 +28,10 @@ static int check_orders(hale_probe *probe, void *userdata) {
 }
 
 static int check_engine(hale_probe *probe, void *userdata) {
-        char *volatile leaked = is("sick.leak") ? malloc(2 << 20) : NULL;
+        void *leaked = is("sick.leak") ? malloc(2 << 20) : NULL;
 
         if (leaked)
-                memset(leaked, 1, 2 << 20);
+                explicit_bzero(leaked, 2 << 20); /* now it is resident */
         while (is("sick.hang"))
                 (void)pause();
         return is("sick.live") ? hale_probe_fail(probe, "told to be beyond help") : 0;

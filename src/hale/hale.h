@@ -5,7 +5,8 @@
  * libhale: services that heal themselves, the systemd way
  *
  * Read service.h first: it shows a whole program. probe.h says how a service asks
- * itself whether it is well, and health.h gives the words.
+ * itself whether it is well, health.h gives the words, and worker.h adds
+ * parts that may die alone.
  *
  * Calls return 0 or more, or a negative errno; on failure nothing has changed.
  * Times are microseconds and say so (_usec); UINT64_MAX is "never". Texts are
@@ -16,3 +17,4 @@
 #include "hale/health.h"
 #include "hale/probe.h"
 #include "hale/service.h"
+#include "hale/worker.h"

@@ -46,6 +46,7 @@ struct sd_event;
  */
 int hale_service_new(hale_service **ret, const char *name);
 
+/* Take and give back a reference. Both take NULL. _unref() returns NULL. */
 hale_service *hale_service_ref(hale_service *service);
 hale_service *hale_service_unref(hale_service *service);
 void hale_service_unrefp(hale_service **service);
@@ -120,6 +121,7 @@ typedef enum hale_details {
         HALE_DETAILS_ALWAYS,
 } hale_details;
 
+/* Before the start. Returns 0, -EINVAL, or -EBUSY after it. */
 int hale_service_set_http_details(hale_service *service, hale_details details);
 
 /*

@@ -35,10 +35,14 @@ static const struct {
         const char *name;
         const char *text; /* after "Probe 'x' " */
 } run_errors[] = {
-        { -ENOENT,      ERROR_NO_SUCH_PROBE,        "does not exist; ListProbes() names those that do" },
-        { -EINPROGRESS, ERROR_PROBE_BUSY,           "is being asked right now; read its properties in a moment" },
-        { -EOPNOTSUPP,  SD_BUS_ERROR_NOT_SUPPORTED, "cannot be asked: the program reports its state by itself" },
-        { -ESTALE,      ERROR_NOT_RUNNING,          "is not asked in this phase of the service" },
+        { -ENOENT,      ERROR_NO_SUCH_PROBE,
+          "does not exist; ListProbes() names those that do" },
+        { -EINPROGRESS, ERROR_PROBE_BUSY,
+          "is being asked right now; read its properties in a moment" },
+        { -EOPNOTSUPP,  SD_BUS_ERROR_NOT_SUPPORTED,
+          "cannot be asked: the program reports its state by itself" },
+        { -ESTALE,      ERROR_NOT_RUNNING,
+          "is not asked in this phase of the service" },
 };
 /* clang-format on */
 

@@ -36,7 +36,7 @@
 #define ERROR_INVALID_FORMAT "org.hale.Error.InvalidFormat"
 #define ERROR_TOO_MANY_CALLS "org.hale.Error.TooManyCalls"
 
-/* All that is attached to a connection: two filters, two signals, six on objects. */
+/* What is attached to a connection: a filter, two local signals, six parts of objects. */
 #define SLOTS_MAX 16
 
 typedef enum BusRetry {
@@ -115,7 +115,7 @@ struct Bus {
 
         Random random;
         Backoff connect_backoff, name_backoff;
-        sd_event_source *retry_source;
+        sd_event_source *start_source, *retry_source;
         BusRetry retry;
 
         struct BusCalls calls;

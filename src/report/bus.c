@@ -329,7 +329,23 @@ void bus_plan(Bus *bus, BusRetry retry, uint64_t wait_usec) {
                       "bus-retry");
 }
 
+static int on_start(sd_event_source *source _unused_, void *userdata) {
+        _cleanup_release_ Bus *bus = bus_hold(userdata);
+
+        if (bus->pid != getpid())
+                return 0;
+
+        if (bus->address)
+                bus_attempt(bus);
+        else
+                bus_report(bus, BUS_ABSENT, -ENOMEDIUM);
+
+        return 0;
+}
+
 int bus_start(Bus *bus) {
+        int r;
+
         assert(bus);
 
         if (bus->pid != getpid())
@@ -337,14 +353,15 @@ int bus_start(Bus *bus) {
         if (bus->started)
                 return -EALREADY;
 
-        _cleanup_release_ Bus *held = bus_hold(bus);
+        /* Not now: connecting costs a tenth of a millisecond, and READY=1 must not wait for it.
+         * The loop comes to this when all that is more important is done. */
+        r = sd_event_add_defer(bus->event, &bus->start_source, on_start, bus);
+        if (r < 0)
+                return r;
 
+        (void)sd_event_source_set_description(bus->start_source, "bus-start");
+        (void)sd_event_source_set_priority(bus->start_source, bus->priority);
         bus->started = true;
-        if (bus->address)
-                bus_attempt(held);
-        else
-                bus_report(held, BUS_ABSENT, -ENOMEDIUM);
-
         return 0;
 }
 
@@ -362,6 +379,7 @@ void bus_stop(Bus *bus) {
 
         held->started = false;
         bus_disconnect(held);
+        held->start_source = sd_event_source_disable_unref(held->start_source);
         held->retry_source = sd_event_source_disable_unref(held->retry_source);
         held->calls_source = sd_event_source_disable_unref(held->calls_source);
         held->tell_source = sd_event_source_disable_unref(held->tell_source);

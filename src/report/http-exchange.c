@@ -157,6 +157,21 @@ typedef enum ExchangeInput {
         EXCHANGE_ENDED, /* nothing, and there will be nothing */
 } ExchangeInput;
 
+static HttpConnectionState exchange_state(const HttpConnection *connection) {
+        if (connection->input_length > 0)
+                return HTTP_CONNECTION_READING;
+
+        return connection->n_requests > 0 ? HTTP_CONNECTION_IDLE : HTTP_CONNECTION_SILENT;
+}
+
+/* The server is about to stop: a request that is already there is the last one. */
+static void exchange_take_leave(HttpConnection *connection, ExchangeInput input) {
+        if (input == EXCHANGE_MORE)
+                http_exchange_receive(connection, 0);
+        else
+                http_connection_close(connection);
+}
+
 /* All answers of this turn are sent. */
 static void exchange_go_on(HttpConnection *connection, ExchangeInput input, bool full) {
         bool rest = connection->input_length > 0;
@@ -168,11 +183,10 @@ static void exchange_go_on(HttpConnection *connection, ExchangeInput input, bool
                 http_connection_enter(connection, HTTP_CONNECTION_SENDING, true);
         else if (input == EXCHANGE_ENDED || connection->last)
                 http_connection_close(connection);
+        else if (connection->server->draining && !rest)
+                exchange_take_leave(connection, input);
         else
-                http_connection_enter(connection,
-                                      rest                     ? HTTP_CONNECTION_READING
-                                      : connection->n_requests ? HTTP_CONNECTION_IDLE
-                                                               : HTTP_CONNECTION_SILENT,
+                http_connection_enter(connection, exchange_state(connection),
                                       input == EXCHANGE_MORE);
 }
 

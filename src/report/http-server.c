@@ -248,10 +248,7 @@ static void server_close_idle(HttpServer *server, HttpConnectionState state) {
 
         for (connection = TAILQ_FIRST(&server->lists[state]); connection; connection = next) {
                 next = TAILQ_NEXT(connection, link);
-
                 http_exchange_receive(connection, 0);
-                if (connection->state == state)
-                        http_connection_close(connection);
         }
 }
 

@@ -35,6 +35,12 @@ static const MessageType types[] = {
         [MESSAGE_BUS_BACK]            = { "bus-back",            "fdc65e1ec3d24b3a945a7f50e467ea48", LOG_NOTICE  },
         [MESSAGE_POOL_EXHAUSTED]      = { "pool-exhausted",      "1dd9d7688e084bb586e2ce07cd80031b", LOG_ERR     },
         [MESSAGE_HTTP_TROUBLE]        = { "http-trouble",        "47a586bc663140469bc26bdbbc28a93b", LOG_WARNING },
+        [MESSAGE_WORKER_DIED]         = { "worker-died",         "91ddca1d0f1a4abb853f1c9582e861c6", LOG_WARNING },
+        [MESSAGE_WORKER_RESTARTED]    = { "worker-restarted",    "a2638fb9dcf141f0874a719a277325ea", LOG_NOTICE  },
+        [MESSAGE_WORKER_ENDED]        = { "worker-ended",        "aec94dde411a4644926b2c7b56df24ae", LOG_INFO    },
+        [MESSAGE_WORKER_HUNG]         = { "worker-hung",         "8843c043953645eba600bd256f538425", LOG_ERR     },
+        [MESSAGE_WORKER_STUCK]        = { "worker-stuck",        "84a54d9dfa154a3eb5294cf074a01fa9", LOG_WARNING },
+        [MESSAGE_WORKER_ESCALATED]    = { "worker-escalated",    "f3a18d279327434fb2aa294954c0ae10", LOG_CRIT    },
 };
 /* clang-format on */
 

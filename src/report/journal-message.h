@@ -37,6 +37,12 @@ typedef enum MessageKind {
         MESSAGE_BUS_BACK,
         MESSAGE_POOL_EXHAUSTED,
         MESSAGE_HTTP_TROUBLE,
+        MESSAGE_WORKER_DIED,
+        MESSAGE_WORKER_RESTARTED,
+        MESSAGE_WORKER_ENDED,     /* and is not started again */
+        MESSAGE_WORKER_HUNG,      /* no heartbeat */
+        MESSAGE_WORKER_STUCK,     /* does not begin, stop or die in time */
+        MESSAGE_WORKER_ESCALATED, /* restarts do not help */
         _MESSAGE_KIND_MAX,
 } MessageKind;
 

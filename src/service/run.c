@@ -56,7 +56,7 @@ static void service_tell_surroundings(hale_service *service) {
         if (environment->complaint)
                 (void)journal_log(&service->journal, LOG_WARNING, "%s", environment->complaint);
 
-        if (!environment->address)
+        if (!notify_is_managed(&service->notify))
                 (void)journal_log(
                         &service->journal, LOG_INFO,
                         "No service manager ($NOTIFY_SOCKET is not set): nobody restarts '%s' "
@@ -76,11 +76,6 @@ static void service_tell_surroundings(hale_service *service) {
 
 static int service_start_reports(hale_service *service) {
         int r;
-
-        r = notify_init(&service->notify, service->environment.address);
-        if (r < 0)
-                (void)journal_log(&service->journal, LOG_WARNING, "Cannot use $NOTIFY_SOCKET: %s",
-                                  strerror(-r));
 
         r = service_http_start(service);
         if (r < 0)
@@ -130,6 +125,11 @@ static int service_start_sources(hale_service *service) {
         if (r < 0)
                 return r;
 
+        r = notify_init(&service->notify, service->environment.address);
+        if (r < 0)
+                (void)journal_log(&service->journal, LOG_WARNING, "Cannot use $NOTIFY_SOCKET: %s",
+                                  strerror(-r));
+
         return service_watch_init(service);
 }
 
@@ -151,6 +151,10 @@ _public_ int hale_service_start(hale_service *service) {
         int r;
 
         SERVICE_CHECK(service);
+
+        /* A program with a loop of its own would go on to that. */
+        if (service->is_worker)
+                exit(hale_exit_status(service_child_run(service)));
 
         if (service->state != SERVICE_NEW) {
                 service_tell_error(service, "Service '%s' was started already", service->name);
@@ -180,6 +184,7 @@ _public_ int hale_service_start(hale_service *service) {
                 service->health.n_startup_waiting + service->health.n_ready_waiting;
         (void)health_update(&service->health, service->clock_usec, NULL);
         service_activate_probes(service, service->clock_usec, false);
+        service_workers_start(service);
         service->unsettled = true;
         service_settle(service);
         return 0;
@@ -189,6 +194,9 @@ _public_ int hale_service_run(hale_service *service) {
         int r;
 
         SERVICE_CHECK(service);
+
+        if (service->is_worker)
+                return service_child_run(service);
 
         r = hale_service_start(service);
         if (r < 0)
@@ -214,6 +222,7 @@ void service_finish(hale_service *service, int result) {
                            "Service '%s' has stopped%s%s", service->name, result < 0 ? ": " : "",
                            result < 0 ? strerror(-result) : "");
 
+        service_workers_kill(service);
         service_deactivate_probes(service);
         if (service->bus)
                 bus_stop(service->bus);

@@ -48,6 +48,7 @@ static void service_identify(hale_service *service) {
 }
 
 static void service_free(hale_service *service) {
+        service_workers_done(service);
         service_drop_probes(service);
         service_sources_done(service);
         for (size_t i = 0; i < service->n_addresses; i++)
@@ -100,7 +101,12 @@ static int service_init(hale_service *service, const char *name) {
         if (!service->name)
                 return -ENOMEM;
 
-        r = block_signals();
+        r = service_child_init(service);
+        if (r < 0)
+                return r;
+
+        if (!service->is_worker)
+                r = block_signals();
         if (r < 0)
                 return r;
 
@@ -117,9 +123,11 @@ static int service_init(hale_service *service, const char *name) {
         if (r < 0)
                 return r;
 
-        service_identify(service);
+        if (!service->is_worker)
+                service_identify(service);
         wheel_init(&service->wheel, service_now());
         loop_lag_init(&service->lag);
+        loop_lag_add_reader(&service->lag, &service->lag_reader);
         health_init(&service->health, service_now());
         service->random = (Random)RANDOM_INIT(service_now() ^ (uint64_t)service->pid << 32);
         return 0;

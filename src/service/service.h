@@ -29,6 +29,7 @@
 #include "core/random.h"
 #include "core/wheel.h"
 #include "hale/hale.h"
+#include "heal/child.h"
 #include "report/bus.h"
 #include "report/http-server.h"
 #include "report/journal.h"
@@ -41,6 +42,7 @@
 enum {
         PRIORITY_SIGNAL = SD_EVENT_PRIORITY_NORMAL - 30,
         PRIORITY_SETTLE = SD_EVENT_PRIORITY_NORMAL - 20,
+        PRIORITY_WORKER = SD_EVENT_PRIORITY_NORMAL - 15,
         PRIORITY_PROBE = SD_EVENT_PRIORITY_NORMAL - 10,
         PRIORITY_PING = SD_EVENT_PRIORITY_NORMAL + 10,
         PRIORITY_BUS = SD_EVENT_PRIORITY_NORMAL + 20,
@@ -93,6 +95,7 @@ struct hale_probe {
         char draft_unit[UNIT_LENGTH_MAX + 1];
         Report *mail; /* from other threads; under the mail's lock */
         bool has_mail;
+        bool is_worker; /* what it says, the worker tells the journal itself */
         bool timed_out; /* the last run did, and nothing was asked or heard since */
         TAILQ_ENTRY(hale_probe) mail_link;
 };
@@ -148,6 +151,8 @@ struct hale_service {
         Gate gate;
         LoopLag lag;
         LoopWatch loop_watch;
+        LoopLagReader lag_reader;
+        uint64_t n_abandoned_told, n_exhausted_told; /* what trouble.c has spoken of */
         uint64_t sleep_usec; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC when last looked */
         void *names;         /* tsearch(3) tree of the probes by name */
 
@@ -167,6 +172,13 @@ struct hale_service {
 
         Bus *bus;
         bool bus_was_lost;
+
+        struct Workers *workers; /* NULL: none */
+        bool is_worker;          /* this process is @child, and serves nothing */
+        Child child;
+        hale_worker *working;   /* in a worker: whose function is being called */
+        uint64_t stopping_usec; /* SERVICE_STOPPING since */
+        bool workers_stop;      /* on_stop is done, and the workers end */
 
         Timer settle_timer, notify_timer, maintenance_timer, handler_timer, stable_timer,
                 drain_timer;
@@ -266,6 +278,9 @@ void service_tell_probe(hale_service *service, hale_probe *probe, const ProbeCha
 bool service_may_tell(hale_service *service); /* false in a storm that enough was told of */
 void service_tell_error(hale_service *service, const char *format, ...) _printf_(2, 3);
 
+/* trouble.c: what is wrong with the process itself */
+void service_look_for_trouble(hale_service *service);
+
 /* watch.c: the gate */
 int service_watch_init(hale_service *service);
 void service_watch_step(hale_service *service);
@@ -292,3 +307,15 @@ int service_http_start(hale_service *service);
 void service_http_stop(hale_service *service);
 void service_http_done(hale_service *service);
 int service_bus_start(hale_service *service);
+
+/* worker*.c: see worker.h */
+int service_child_init(hale_service *service);
+int service_child_run(hale_service *service);
+int service_workers_init(hale_service *service);
+void service_workers_check(hale_service *service);
+void service_workers_start(hale_service *service);
+bool service_workers_stop(hale_service *service, uint64_t since_usec); /* false: none is left */
+void service_workers_stopped(hale_service *service);                   /* the last is gone */
+void service_workers_kill(hale_service *service);
+void service_workers_done(hale_service *service);
+void service_workers_forgive(hale_service *service);

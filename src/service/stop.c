@@ -57,15 +57,28 @@ static void service_stopped_now(hale_service *service) {
         service_finish(service, 0);
 }
 
+/* The program has finished its part: now the workers, and then we. */
+static void service_handler_done(hale_service *service) {
+        service_set_timer(service, &service->handler_timer, USEC_NEVER);
+        service->workers_stop = true;
+        if (!service_workers_stop(service, service->stopping_usec))
+                service_stopped_now(service);
+}
+
+void service_workers_stopped(hale_service *service) {
+        service_stopped_now(service);
+}
+
 /* The drain time is over: the program may finish its work. */
 void service_drained(void *userdata) {
         hale_service *service = userdata;
         int r = 0;
 
         service->state = SERVICE_STOPPING;
+        service->stopping_usec = service_now();
         if (service->on_stop)
                 r = service->on_stop(service, service->on_stop_data);
-        if (service->state != SERVICE_STOPPING)
+        if (service->state != SERVICE_STOPPING || service->workers_stop)
                 return;
 
         if (r == HALE_PENDING) {
@@ -78,7 +91,7 @@ void service_drained(void *userdata) {
                                   "The stop handler of '%s' failed: %s", service->name,
                                   strerror(-r));
 
-        service_stopped_now(service);
+        service_handler_done(service);
 }
 
 _public_ int hale_service_stop(hale_service *service) {
@@ -103,9 +116,9 @@ _public_ int hale_service_stop(hale_service *service) {
 
 _public_ int hale_service_stopped(hale_service *service) {
         SERVICE_CHECK(service);
-        RETURN_IF_FAIL(service->state == SERVICE_STOPPING, -ESTALE);
+        RETURN_IF_FAIL(service->state == SERVICE_STOPPING && !service->workers_stop, -ESTALE);
 
-        service_stopped_now(service);
+        service_handler_done(service);
         return 0;
 }
 
@@ -171,7 +184,7 @@ void service_handler_late(void *userdata) {
         if (service->state == SERVICE_STOPPING) {
                 (void)journal_log(&service->journal, LOG_WARNING,
                                   "The stop handler of '%s' took too long", service->name);
-                service_stopped_now(service);
+                service_handler_done(service);
         } else if (service->health.reloading) {
                 reload_finish(service, -ETIMEDOUT);
         }
@@ -192,7 +205,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
         hale_service *service = userdata;
 
         /* In a terminal that is closed, with nothing to reload, it means what it always meant. */
-        if (!service->on_reload && !service->environment.address)
+        if (!service->on_reload && !notify_is_managed(&service->notify))
                 return on_stop_signal(source, info, userdata);
 
         service_reload(service);

@@ -65,6 +65,7 @@ static void service_gap(hale_service *service, uint64_t gap_usec, uint64_t now_u
                 service->gate.ping_usec = now_usec;
 
         service_activate_probes(service, now_usec, true);
+        service_workers_forgive(service);
         service_watch_step(service);
 }
 
@@ -107,6 +108,7 @@ static void service_tick(hale_service *service, uint64_t due_usec) {
         }
 
         service->in_tick = false;
+        service_look_for_trouble(service);
         service_settle(service);
         service_tick_arm(service);
 }

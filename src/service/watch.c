@@ -101,7 +101,7 @@ static int on_watch(sd_event_source *source, uint64_t usec, void *userdata) {
 int service_watch_init(hale_service *service) {
         const GateConfig config = {
                 .watchdog_usec = service->environment.watchdog_usec,
-                .managed = service->environment.address != NULL,
+                .managed = notify_is_managed(&service->notify),
         };
         int r;
 

@@ -82,6 +82,24 @@ heal() {
     rm -f /run/hale-demo/sick.*
 }
 
+stop() { # service and sockets
+    systemctl stop hale-demo-http.socket hale-demo-local.socket $demo
+}
+
+# start_dependency, stop_dependency: something that listens on TCP port 9190
+start_dependency() {
+    printf '[Socket]\nListenStream=127.0.0.1:9190\nAccept=yes\n' \
+        > /run/systemd/system/dependency.socket
+    printf '[Service]\nStandardInput=socket\nExecStart=cat\n' \
+        > /run/systemd/system/dependency@.service
+    systemctl daemon-reload
+    systemctl start dependency.socket
+}
+
+stop_dependency() {
+    systemctl stop dependency.socket
+}
+
 show() { # a property of the unit
     systemctl show --property "$1" --value $demo
 }
@@ -134,6 +152,10 @@ says() { # PROPERTY VALUE, as busctl writes them
 
     value=$(bus "$1")
     [ "$value" = "$2" ] || { echo "$1 is $value"; return 1; }
+}
+
+manager_says() { # PATTERN: what systemd logged about the unit
+    journalctl --quiet --no-pager --output=cat _PID=1 UNIT=$demo | grep -e "$1"
 }
 
 # journal_has FIELD=VALUE...: an entry with all of these

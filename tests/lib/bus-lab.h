@@ -56,7 +56,8 @@ typedef struct Lab {
         uid_t uid;
 
         sd_bus *client;
-        sd_bus_message *reply;
+        sd_bus_message *reply; /* the last */
+        unsigned n_replies;
 } Lab;
 
 static _unused_ void lab_set_verdict(Lab *lab, unsigned i, hale_status verdict) {
@@ -340,7 +341,11 @@ static void lab_close(Lab *lab) {
 }
 
 static int lab_on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
-        ((Lab *)userdata)->reply = sd_bus_message_ref(reply);
+        Lab *lab = userdata;
+
+        sd_bus_message_unref(lab->reply);
+        lab->reply = sd_bus_message_ref(reply);
+        lab->n_replies++;
         return 1;
 }
 
@@ -377,4 +382,42 @@ static _unused_ const char *lab_error(Lab *lab) {
         const sd_bus_error *error = sd_bus_message_get_error(lab->reply);
 
         return error ? error->name : "";
+}
+
+#define HEALTH "/org/hale/Health1", "org.hale.Health1"
+#define PROBE "/org/hale/Health1/probes/probe_2d0", "org.hale.Probe1"
+#define LOG "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1"
+#define PROPERTIES "org.freedesktop.DBus.Properties"
+
+/* The property as text: a boolean is "true" or "false", a number is decimal. */
+static _unused_ char *lab_get(Lab *lab, const char *path, const char *interface, const char *name) {
+        const char *types, *text;
+        uint64_t number = 0;
+        int truth;
+        char type;
+
+        lab_call(lab, path, PROPERTIES, "Get", "ss", interface, name);
+        g_assert_cmpstr(lab_error(lab), ==, "");
+        g_assert_cmpint(sd_bus_message_peek_type(lab->reply, &type, &types), >, 0);
+        g_assert_cmpint(sd_bus_message_enter_container(lab->reply, 'v', types), >, 0);
+        if (types[0] == 's') {
+                g_assert_cmpint(sd_bus_message_read(lab->reply, "s", &text), >, 0);
+                return g_strdup(text);
+        }
+        if (types[0] == 'b') {
+                g_assert_cmpint(sd_bus_message_read(lab->reply, "b", &truth), >, 0);
+                return g_strdup(truth ? "true" : "false");
+        }
+        g_assert_cmpint(sd_bus_message_read(lab->reply, types, &number), >, 0);
+        return g_strdup_printf("%" G_GUINT64_FORMAT, number);
+}
+
+static _unused_ void lab_assert_property(Lab *lab,
+                                         const char *path,
+                                         const char *interface,
+                                         const char *name,
+                                         const char *expected) {
+        g_autofree char *value = lab_get(lab, path, interface, name);
+
+        g_assert_cmpstr(value, ==, expected);
 }

@@ -17,6 +17,7 @@ FILE_LINES = [
     (r"^tests/.*\.[ch]$", 700),
     (r"^bench/.*\.[ch]$", 700),
     (r"^src/hale/.*\.h$", 400),
+    (r"^src/base/limits\.h$", 400),  # a list, and it grows with all that has a bound
     (r"\.h$", 200),
     (r"\.c$", 500),
 ]
@@ -33,7 +34,7 @@ BANNED_CALLS = [
 
 # Put together here, so that this file does not find itself.
 UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX"]) + r")\b")
-OF_THIS_MACHINE = re.compile(r"(?<![\w.])/(?:wo" + r"rk|home/\w+|hale/build)[/\b]|/tmp/ha" + r"le\b")
+OF_THIS_MACHINE = re.compile(r"(?<![\w.])/(?:wo" + r"rk|home/\w+)/|/tmp/ha" + r"le/")
 LICENSED = r"\.([ch]|py|sh)$|^meson\.build$"
 
 

@@ -19,7 +19,7 @@ static void test_absent_then_appears(void) {
         Lab *lab = lab_new(1);
 
         lab_bus_start(lab);
-        g_assert_cmpint((int)lab->n_states[BUS_ABSENT], ==, 1);
+        lab_wait(lab, lab->n_states[BUS_ABSENT] == 1);
         g_assert_cmpint(lab->errors[BUS_ABSENT], ==, -ENOENT);
         g_assert_false(bus_is_up(lab->bus));
         lab_set_verdict(lab, 0, HALE_FAIL);
@@ -122,7 +122,7 @@ static void test_queue_full(void) {
         }
 
         lab_bus_start(lab);
-        g_assert_cmpint((int)lab->n_states[BUS_ABSENT], ==, 1);
+        lab_wait(lab, lab->n_states[BUS_ABSENT] == 1);
         g_assert_cmpint(lab->errors[BUS_ABSENT], ==, -EAGAIN);
 
         for (size_t i = 0; i < ELEMENTSOF(filler); i++)

@@ -10,26 +10,26 @@
 static void test_properties(void) {
         Lab *lab = lab_open(3);
 
-        assert_property(lab, HEALTH, "ServiceName", "test");
-        assert_property(lab, HEALTH, "Version", "1.2");
-        assert_property(lab, HEALTH, "Unit", "test.service");
-        assert_property(lab, HEALTH, "InvocationID", "");
-        assert_property(lab, HEALTH, "Status", "pass");
-        assert_property(lab, HEALTH, "Ready", "true");
-        assert_property(lab, HEALTH, "WatchdogUSec", "30000000");
-        assert_property(lab, HEALTH, "WatchdogGate", "open");
-        assert_property(lab, HEALTH, "Pings", "7");
-        assert_property(lab, HEALTH, "MaintenanceUntilUSec", "0");
-        assert_property(lab, PROBE, "Name", "probe-0");
-        assert_property(lab, PROBE, "Status", "pass");
-        assert_property(lab, PROBE, "Output", "it is so");
-        assert_property(lab, PROBE, "Running", "false");
-        assert_property(lab, PROBE, "ValueUnit", "");
+        lab_assert_property(lab, HEALTH, "ServiceName", "test");
+        lab_assert_property(lab, HEALTH, "Version", "1.2");
+        lab_assert_property(lab, HEALTH, "Unit", "test.service");
+        lab_assert_property(lab, HEALTH, "InvocationID", "");
+        lab_assert_property(lab, HEALTH, "Status", "pass");
+        lab_assert_property(lab, HEALTH, "Ready", "true");
+        lab_assert_property(lab, HEALTH, "WatchdogUSec", "30000000");
+        lab_assert_property(lab, HEALTH, "WatchdogGate", "open");
+        lab_assert_property(lab, HEALTH, "Pings", "7");
+        lab_assert_property(lab, HEALTH, "MaintenanceUntilUSec", "0");
+        lab_assert_property(lab, PROBE, "Name", "probe-0");
+        lab_assert_property(lab, PROBE, "Status", "pass");
+        lab_assert_property(lab, PROBE, "Output", "it is so");
+        lab_assert_property(lab, PROBE, "Running", "false");
+        lab_assert_property(lab, PROBE, "ValueUnit", "");
 
         lab_set_verdict(lab, 0, HALE_FAIL);
-        assert_property(lab, HEALTH, "Status", "fail");
-        assert_property(lab, HEALTH, "Ready", "false");
-        assert_property(lab, PROBE, "Status", "fail");
+        lab_assert_property(lab, HEALTH, "Status", "fail");
+        lab_assert_property(lab, HEALTH, "Ready", "false");
+        lab_assert_property(lab, PROBE, "Status", "fail");
 
         lab_call(lab, "/org/hale/Health1/probes/nobody", PROPERTIES, "Get", "ss", "org.hale.Probe1",
                  "Status");
@@ -109,28 +109,30 @@ static void test_log_control(void) {
         static const struct {
                 const char *interface, *property, *value, *error;
         } rows[] = {
-                { LOG, "LogLevel", "debug", "" },
-                { LOG, "LogLevel", "loud", SD_BUS_ERROR_INVALID_ARGS },
-                { LOG, "LogTarget", "console", "" },
-                { LOG, "LogTarget", "moon", SD_BUS_ERROR_INVALID_ARGS },
-                { LOG, "SyslogIdentifier", "x", SD_BUS_ERROR_PROPERTY_READ_ONLY },
-                { LOG, "LogVolume", "11", SD_BUS_ERROR_UNKNOWN_PROPERTY },
+                { "org.freedesktop.LogControl1", "LogLevel", "debug", "" },
+                { "org.freedesktop.LogControl1", "LogLevel", "loud", SD_BUS_ERROR_INVALID_ARGS },
+                { "org.freedesktop.LogControl1", "LogTarget", "console", "" },
+                { "org.freedesktop.LogControl1", "LogTarget", "moon", SD_BUS_ERROR_INVALID_ARGS },
+                { "org.freedesktop.LogControl1", "SyslogIdentifier", "x",
+                  SD_BUS_ERROR_PROPERTY_READ_ONLY },
+                { "org.freedesktop.LogControl1", "LogVolume", "11", SD_BUS_ERROR_UNKNOWN_PROPERTY },
                 { "org.hale.Health1", "LogLevel", "info", SD_BUS_ERROR_UNKNOWN_PROPERTY },
         };
         Lab *lab = lab_open(0);
         const char *path = "/org/freedesktop/LogControl1";
 
-        assert_property(lab, path, LOG, "LogLevel", "info");
-        assert_property(lab, path, LOG, "SyslogIdentifier", "test");
+        lab_assert_property(lab, LOG, "LogLevel", "info");
+        lab_assert_property(lab, LOG, "SyslogIdentifier", "test");
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 lab_call(lab, path, PROPERTIES, "Set", "ssv", rows[i].interface, rows[i].property,
                          "s", rows[i].value);
                 g_assert_cmpstr(lab_error(lab), ==, rows[i].error);
         }
-        lab_call(lab, path, PROPERTIES, "Set", "ssv", LOG, "LogLevel", "u", 7U);
+        lab_call(lab, path, PROPERTIES, "Set", "ssv", "org.freedesktop.LogControl1", "LogLevel",
+                 "u", 7U);
         g_assert_cmpstr(lab_error(lab), ==, SD_BUS_ERROR_INVALID_ARGS);
-        assert_property(lab, path, LOG, "LogLevel", "debug");
-        assert_property(lab, path, LOG, "LogTarget", "console");
+        lab_assert_property(lab, LOG, "LogLevel", "debug");
+        lab_assert_property(lab, LOG, "LogTarget", "console");
         lab_close(lab);
 }
 

@@ -129,7 +129,7 @@ static void test_flood(void) {
         g_assert_cmpint((int)ear.n_probe, >=, BUS_PROBE_SIGNALS_MAX);
         g_assert_cmpint((int)ear.n_probe, <=, 3 * BUS_PROBE_SIGNALS_MAX);
         g_assert_cmpint((int)ear.n_status, <=, 3 * BUS_HEALTH_SIGNALS_MAX);
-        assert_property(lab, HEALTH, "Status", "fail");
+        lab_assert_property(lab, HEALTH, "Status", "fail");
         lab_close(lab);
 }
 

@@ -51,15 +51,19 @@ static const struct {
         { "", 45, 500, HALE_PASS, "space: 50.0% free (45.0G); inodes: 50.0% free (500)" },
         { "", 8, 500, HALE_WARN, "space: 8.9% free, less than 10%; inodes: 50.0% free (500)" },
         { "", 4, 500, HALE_FAIL, "space: 4.4% free, less than 5%; inodes: 50.0% free (500)" },
-        { "", 45, 90, HALE_WARN, "inodes: 9.0% free, less than 10%" },
-        { "", 45, 10, HALE_FAIL, "inodes: 1.0% free, less than 5%" },
+        { "", 45, 90, HALE_WARN, "space: 50.0% free (45.0G); inodes: 9.0% free, less than 10%" },
+        { "", 45, 10, HALE_FAIL, "space: 50.0% free (45.0G); inodes: 1.0% free, less than 5%" },
         { "", 0, 0, HALE_FAIL, "space: 0.0% free, less than 5%; inodes: 0.0% free, less than 5%" },
-        { "?free=50G", 45, 500, HALE_FAIL, "space: 50.0% free (45.0G), less than 50.0G" },
+        { "?free=50G", 45, 500, HALE_FAIL,
+          "space: 50.0% free (45.0G), less than 50.0G; inodes: 50.0% free (500)" },
         { "?free=1G&warn=50G", 45, 50, HALE_WARN,
           "space: 50.0% free (45.0G), less than 50.0G; inodes: 5.0% free (50)" },
-        { "?inodes=501", 45, 500, HALE_FAIL, "inodes: 50.0% free (500), less than 501" },
-        { "?free=0%&inodes=0%&warn=0%", 0, 0, HALE_PASS, "space: 0.0% free (0B)" },
-        { "?free=51%25&warn=60%", 45, 500, HALE_FAIL, "less than 51%" },
+        { "?inodes=501", 45, 500, HALE_FAIL,
+          "space: 50.0% free (45.0G); inodes: 50.0% free (500), less than 501" },
+        { "?free=0%&inodes=0%&warn=0%", 0, 0, HALE_PASS,
+          "space: 0.0% free (0B); inodes: 0.0% free (0)" },
+        { "?free=51%25&warn=60%", 45, 500, HALE_FAIL,
+          "space: 50.0% free, less than 51%; inodes: 50.0% free, less than 60%" },
 };
 
 static void test_levels(void) {
@@ -79,7 +83,8 @@ static void test_levels(void) {
                         .f_ffree = disks[i].inodes,
                         .f_favail = disks[i].inodes,
                 };
-                fixture_expect(&fixture, spec, disks[i].status, disks[i].output);
+                g_assert_cmpint(fixture_ask(&fixture, spec, PATIENCE_USEC), ==, disks[i].status);
+                g_assert_cmpstr(fixture.result.output, ==, disks[i].output);
                 g_assert_cmpfloat_with_epsilon(fixture.result.value,
                                                (double)disks[i].available / 0.9, 0.01);
                 g_assert_cmpstr(fixture.result.unit, ==, "percent");
@@ -93,6 +98,7 @@ static void test_not_counted(void) {
         fixture_init(&fixture);
         made_up = (struct statvfs){ .f_frsize = 1, .f_blocks = 10, .f_bfree = 5, .f_bavail = 5 };
         fixture_expect(&fixture, "disk:/made-up", HALE_PASS, "space: 50.0% free (5B)");
+        g_assert_cmpstr(fixture.result.output, ==, "space: 50.0% free (5B)");
 
         made_up = (struct statvfs){};
         fixture_expect(&fixture, "disk:/made-up", HALE_PASS, "the file system counts neither");

@@ -43,7 +43,8 @@ static const Layout layouts[] = {
         { "v2: the parent's limit is the smaller one", {
                 STATM, { CGROUP, "0::/system.slice/x.service\n" }, { MOUNTS, MOUNT_NOISE MOUNT_V2 },
                 { "sys/fs/cgroup/system.slice/x.service/memory.current", "209715200\n" },
-                { "sys/fs/cgroup/system.slice/x.service/memory.stat", "anon 1\nfile 2\ninactive_anon 9\ninactive_file 52428800\n" },
+                { "sys/fs/cgroup/system.slice/x.service/memory.stat",
+                  "anon 1\nfile 2\ninactive_anon 9\ninactive_file 52428800\n" },
                 { "sys/fs/cgroup/system.slice/x.service/memory.max", "max\n" },
                 { "sys/fs/cgroup/system.slice/memory.max", "209715200\n" } },
           "memory:", HALE_PASS, 150 * MIB, "150M of 200M in use (75%), resident 100M" },
@@ -70,7 +71,8 @@ static const Layout layouts[] = {
                 { "sys/fs/cgroup/x/memory.current", "104857600\n" },
                 { "sys/fs/cgroup/x/memory.stat", "inactive_file 0\n" },
                 { "sys/fs/cgroup/x/memory.max", "max\n" } },
-          "memory:?max=100M&warn=50M", HALE_FAIL, 100 * MIB, "100M in use, no limit, resident 100M; limit 100M" },
+          "memory:?max=100M&warn=50M", HALE_FAIL, 100 * MIB,
+          "100M in use, no limit, resident 100M; limit 100M" },
         { "v2: more cache than in use is no negative number", {
                 STATM, { CGROUP, "0::/x\n" }, { MOUNTS, MOUNT_V2 },
                 { "sys/fs/cgroup/x/memory.current", "1048576\n" },
@@ -115,13 +117,17 @@ static const Layout layouts[] = {
                 { "sys/fs/cgroup/unified/a/memory.current", "1\n" },
                 { "sys/fs/cgroup/memory/a/b/memory.usage_in_bytes", "157286400\n" },
                 { "sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "9223372036854771712\n" },
-                { "sys/fs/cgroup/memory/a/b/memory.stat", "inactive_file 1\nhierarchical_memory_limit 9223372036854771712\ntotal_inactive_file 52428800\n" } },
+                { "sys/fs/cgroup/memory/a/b/memory.stat",
+                  "inactive_file 1\n"
+                  "hierarchical_memory_limit 9223372036854771712\n"
+                  "total_inactive_file 52428800\n" } },
           "memory:", HALE_PASS, 100 * MIB, "100M in use, no limit" },
         { "v1: the limit of a group above that cannot be seen", {
                 STATM, { CGROUP, "4:memory:/a\n" }, { MOUNTS, MOUNT_V1 },
                 { "sys/fs/cgroup/memory/a/memory.usage_in_bytes", "104857600\n" },
                 { "sys/fs/cgroup/memory/a/memory.limit_in_bytes", "9223372036854771712\n" },
-                { "sys/fs/cgroup/memory/a/memory.stat", "hierarchical_memory_limit 125829120\ntotal_inactive_file 0\n" } },
+                { "sys/fs/cgroup/memory/a/memory.stat",
+                  "hierarchical_memory_limit 125829120\ntotal_inactive_file 0\n" } },
           "memory:", HALE_WARN, 100 * MIB, "100M of 120M in use (83%)" },
         { "hybrid: no controller for memory at all", {
                 STATM, { CGROUP, "9:name=systemd:/\n0::/\n" }, { MOUNTS, MOUNT_UNIFIED },
@@ -129,12 +135,14 @@ static const Layout layouts[] = {
           "memory:", HALE_PASS, 100 * MIB, "100M in use, no limit, resident 100M" },
         { "RSS has limits of its own", {
                 STATM, { CGROUP, "" }, { MOUNTS, "" } },
-          "memory:?rss_warn=50M&rss_max=200M", HALE_WARN, 100 * MIB, "100M in use, no limit, resident 100M; limit 50.0M" },
+          "memory:?rss_warn=50M&rss_max=200M", HALE_WARN, 100 * MIB,
+          "100M in use, no limit, resident 100M; limit 50.0M" },
         { "RSS fails", {
                 STATM, { CGROUP, "" }, { MOUNTS, "" } },
           "memory:?rss_max=100M", HALE_FAIL, 100 * MIB, "limit 100M" },
         { "lines that are none", {
-                STATM, { CGROUP, "\nx\n:\n::\n1:memory\n0::relative\n" }, { MOUNTS, "\n1 2 3\n - \n" MOUNT_V2 } },
+                STATM, { CGROUP, "\nx\n:\n::\n1:memory\n0::relative\n" },
+                { MOUNTS, "\n1 2 3\n - \n" MOUNT_V2 } },
           "memory:", HALE_PASS, 100 * MIB, "100M in use, no limit" },
         { "nothing can be read: unknown", {
                 { CGROUP, "0::/\n" } },

@@ -15,6 +15,8 @@
 #include "base/limits.h"
 #include "check/check-type.h"
 
+#define SCHEMES "loop:, memory:, fds:, disk:, file:, tcp:, unix:"
+
 /* What is refused, where (bytes from 0), and the sentence after "SPEC: ". */
 /* clang-format off */
 static const struct {
@@ -22,14 +24,20 @@ static const struct {
         size_t offset;
         const char *complaint;
 } refused[] = {
-        { "disk:/var?fre=5%", 10, "unknown key 'fre' at character 11; expected free, inodes, warn" },
-        { "", 0, "unknown scheme '' at character 1; expected loop:, memory:, fds:, disk:, file:, tcp:, unix:" },
-        { "disk", 0, "unknown scheme 'disk' at character 1; expected loop:, memory:, fds:, disk:, file:, tcp:, unix:" },
-        { "dsk:/var", 0, "unknown scheme 'dsk' at character 1; expected loop:, memory:, fds:, disk:, file:, tcp:, unix:" },
-        { "Disk:/var", 0, "unknown scheme 'Disk' at character 1; expected loop:, memory:, fds:, disk:, file:, tcp:, unix:" },
+        { "disk:/var?fre=5%", 10,
+          "unknown key 'fre' at character 11; expected free, inodes, warn" },
+        { "", 0,
+          "unknown scheme '' at character 1; expected " SCHEMES },
+        { "disk", 0,
+          "unknown scheme 'disk' at character 1; expected " SCHEMES },
+        { "dsk:/var", 0,
+          "unknown scheme 'dsk' at character 1; expected " SCHEMES },
+        { "Disk:/var", 0,
+          "unknown scheme 'Disk' at character 1; expected " SCHEMES },
         { "disk:", 5, "no absolute path at character 6; expected one that starts with one '/'" },
         { "disk:var", 5, "no absolute path at character 6; expected one that starts with one '/'" },
-        { "disk://host/var", 5, "no absolute path at character 6; expected one that starts with one '/'" },
+        { "disk://host/var", 5,
+          "no absolute path at character 6; expected one that starts with one '/'" },
         { "disk:/a%2", 7, "'%2' at character 8; expected two hexadecimal digits after '%'" },
         { "disk:/a%zz", 7, "'%zz' at character 8; expected two hexadecimal digits after '%'" },
         { "disk:/a%00b", 7, "a NUL at character 8; expected no NUL" },
@@ -37,17 +45,25 @@ static const struct {
         { "disk:/ä?x=1", 9, "unknown key 'x' at character 9; expected free, inodes, warn" },
         { "disk:/var?free", 14, "no value of 'free' at character 15; expected '=' and its value" },
         { "disk:/var?free=", 14, "no value of 'free' at character 15; expected '=' and its value" },
-        { "disk:/var?free=&warn=1", 14, "no value of 'free' at character 15; expected '=' and its value" },
+        { "disk:/var?free=&warn=1", 14,
+          "no value of 'free' at character 15; expected '=' and its value" },
         { "disk:/var?", 10, "unknown key '' at character 11; expected free, inodes, warn" },
         { "disk:/var?free=5%&", 18, "unknown key '' at character 19; expected free, inodes, warn" },
         { "disk:/var?free=5%&free=6%", 18, "'free' again at character 19; expected it once" },
-        { "disk:/var?free=5x", 15, "'5x' at character 16; expected a percentage such as 5% or an amount such as 2G" },
-        { "disk:/var?free=101%", 15, "'101%' at character 16; expected a percentage such as 5% or an amount such as 2G" },
-        { "disk:/var?free=5%%", 16, "'%' at character 17; expected two hexadecimal digits after '%'" },
-        { "disk:/var?free=-5", 15, "'-5' at character 16; expected a percentage such as 5% or an amount such as 2G" },
-        { "file:/a?max_age=5foo", 16, "'5foo' at character 17; expected a time span such as 200ms or 5min" },
-        { "file:/a?min_size=5%25", 17, "'5%25' at character 18; expected an amount such as 4096 or 64M" },
-        { "file:/a?missing=no", 16, "unknown word 'no' at character 17; expected fail, warn, pass" },
+        { "disk:/var?free=5x", 15,
+          "'5x' at character 16; expected a percentage such as 5% or an amount such as 2G" },
+        { "disk:/var?free=101%", 15,
+          "'101%' at character 16; expected a percentage such as 5% or an amount such as 2G" },
+        { "disk:/var?free=5%%", 16,
+          "'%' at character 17; expected two hexadecimal digits after '%'" },
+        { "disk:/var?free=-5", 15,
+          "'-5' at character 16; expected a percentage such as 5% or an amount such as 2G" },
+        { "file:/a?max_age=5foo", 16,
+          "'5foo' at character 17; expected a time span such as 200ms or 5min" },
+        { "file:/a?min_size=5%25", 17,
+          "'5%25' at character 18; expected an amount such as 4096 or 64M" },
+        { "file:/a?missing=no", 16,
+          "unknown word 'no' at character 17; expected fail, warn, pass" },
         { "loop:x", 5, "'x' at character 6; expected '?' or the end" },
         { "fds:/", 4, "'/' at character 5; expected '?' or the end" },
         { "tcp:host:80", 4, "no '//' at character 5; expected //host:port" },
@@ -56,20 +72,29 @@ static const struct {
         { "tcp://host", 10, "no port at character 11; expected ':' and a number from 1 to 65535" },
         { "tcp://host:", 11, "port '' at character 12; expected a number from 1 to 65535" },
         { "tcp://host:0", 11, "port '0' at character 12; expected a number from 1 to 65535" },
-        { "tcp://host:65536", 11, "port '65536' at character 12; expected a number from 1 to 65535" },
-        { "tcp://host:99999999999999", 11, "port '99999999999999' at character 12; expected a number from 1 to 65535" },
+        { "tcp://host:65536", 11,
+          "port '65536' at character 12; expected a number from 1 to 65535" },
+        { "tcp://host:99999999999999", 11,
+          "port '99999999999999' at character 12; expected a number from 1 to 65535" },
         { "tcp://host:http", 11, "port 'http' at character 12; expected a number from 1 to 65535" },
         { "tcp://host:80/", 13, "a path at character 14; expected '?' or the end" },
-        { "tcp://::1:80", 6, "'::1:80' at character 7; expected an IPv6 address in brackets, as in [::1]:80" },
+        { "tcp://::1:80", 6,
+          "'::1:80' at character 7; expected an IPv6 address in brackets, as in [::1]:80" },
         { "tcp://[::1:80", 13, "no ']' at character 14; expected ']' after the IPv6 address" },
         { "tcp://[::g]:80", 7, "'::g' at character 8; expected an IPv6 address such as ::1" },
         { "tcp://[::1%25]:80", 7, "'::1%25' at character 8; expected an IPv6 address such as ::1" },
-        { "tcp://[::1]80", 11, "no port at character 12; expected ':' and a number from 1 to 65535" },
-        { "tcp://ho st:80", 8, "' ' in the host at character 9; expected letters, digits, '-', '.', or ':' and a port" },
-        { "tcp://hö:80", 7, "'ö' in the host at character 8; expected letters, digits, '-', '.', or ':' and a port" },
-        { "tcp://h:1?send=a%5cqb", 16, "'\\q' at character 17; expected one of \\r \\n \\t \\0 \\\\ \\xNN" },
-        { "tcp://h:1?send=%61\\xg0", 18, "'\\x' at character 19; expected one of \\r \\n \\t \\0 \\\\ \\xNN" },
-        { "tcp://h:1?send=\\", 15, "'\\' at character 16; expected one of \\r \\n \\t \\0 \\\\ \\xNN" },
+        { "tcp://[::1]80", 11,
+          "no port at character 12; expected ':' and a number from 1 to 65535" },
+        { "tcp://ho st:80", 8,
+          "' ' in the host at character 9; expected letters, digits, '-', '.', or ':' and a port" },
+        { "tcp://hö:80", 7,
+          "'ö' in the host at character 8; expected letters, digits, '-', '.', or ':' and a port" },
+        { "tcp://h:1?send=a%5cqb", 16,
+          "'\\q' at character 17; expected one of \\r \\n \\t \\0 \\\\ \\xNN" },
+        { "tcp://h:1?send=%61\\xg0", 18,
+          "'\\x' at character 19; expected one of \\r \\n \\t \\0 \\\\ \\xNN" },
+        { "tcp://h:1?send=\\", 15,
+          "'\\' at character 16; expected one of \\r \\n \\t \\0 \\\\ \\xNN" },
         { "unix:", 5, "no path at character 6; expected /path or @name" },
         { "unix:@", 5, "no path at character 6; expected /path or @name" },
         { "unix:run", 5, "no path at character 6; expected /path or @name" },
@@ -210,8 +235,8 @@ static void test_encoding(void) {
 
                         path[i] = (char)byte;
                         path[i + 1] = '\0';
-                        (void)sprintf(text + strlen(text),
-                                      plain && g_test_rand_bit() ? "%c" : "%%%02x", byte);
+                        (void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                                       plain && g_test_rand_bit() ? "%c" : "%%%02x", byte);
                 }
 
                 spec = must_parse(text);

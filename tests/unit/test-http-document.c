@@ -76,7 +76,8 @@ static void test_bytes(void) {
         }
 
         g_assert_cmpuint(http_document_status(document), ==, 503);
-        g_assert_cmpmem(http_document_body(document, &n), n, "no", 2);
+        const char *body = http_document_body(document, &n);
+        g_assert_cmpmem(body, (int)n, "no", 2);
 }
 
 static void test_empty(void) {
@@ -87,7 +88,7 @@ static void test_empty(void) {
         g_autofree char *shown = document_show(document, HTTP_REPLY_PLAIN, false);
         g_assert_true(g_str_has_suffix(shown, "nosniff\r\n\r\n"));
         g_assert_nonnull(strstr(shown, "Content-Length: 0\r\n"));
-        g_assert_null(strstr(shown, "Content-Type"));
+        g_assert_null(strstr(shown, "\r\nContent-Type:"));
 }
 
 static void test_invalid(void) {

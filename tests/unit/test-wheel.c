@@ -225,6 +225,16 @@ static void test_counts_from_now(void) {
         g_assert_null(wheel_pop(&wheel, now));
         g_assert_cmpuint(wheel_next(&wheel), <=, node.latest_usec);
 
+        /* So it is when something is set late, and comes out before the time was told. */
+        node_set(&wheel, &other, now - USEC_PER_HOUR, now);
+        g_assert_cmpuint(wheel_next(&wheel), <=, now);
+        wheel_remove(&wheel, &node.node);
+        now += DAY_USEC;
+        g_assert_true(node_pop(&wheel, now) == &other);
+        node_set(&wheel, &node, now + USEC_PER_SEC, now);
+        g_assert_null(wheel_pop(&wheel, now));
+        g_assert_cmpuint(wheel_next(&wheel), <=, node.latest_usec);
+
         /* Telling the time hands nothing out, and loses nothing. */
         wheel_advance(&wheel, now + DAY_USEC);
         g_assert_cmpuint(wheel.n_nodes, ==, 1);

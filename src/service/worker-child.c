@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * This process is a worker: what hale_service_new() and hale_service_run() do then
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "service/worker.h"
+
+int service_child_init(hale_service *service) {
+        int r;
+
+        r = child_take(&service->child);
+        if (r < 0) {
+                /* Our stderr is the service's, and who reads it should know who speaks. */
+                (void)fprintf(stderr, "hale: cannot be the worker that $%s asks for: %s\n",
+                              SPAWN_NAME_VARIABLE,
+                              r == -ESRCH ? "its service has died" : strerror(-r));
+                return r;
+        }
+
+        service->is_worker = r > 0;
+        return 0;
+}
+
+_public_ int hale_service_is_worker(hale_service *service) {
+        return service && service->is_worker;
+}
+
+int service_child_run(hale_service *service) {
+        Child *child = &service->child;
+        hale_worker *worker;
+        int r;
+
+        RETURN_IF_FAIL(service->state == SERVICE_NEW, -EBUSY);
+
+        worker = hale_service_find_worker(service, child->name);
+        if (!worker) {
+                (void)journal_log(&service->journal, LOG_ERR,
+                                  "There is no worker '%s' in its own process: the program must "
+                                  "add the same workers each time that it runs",
+                                  child->name);
+                return -ENOENT;
+        }
+
+        service->state = SERVICE_RUNNING;
+        r = child_begin(child);
+        if (r > 0) {
+                service->working = worker;
+                r = worker->main(worker, worker->userdata);
+                child_end(child, r);
+        }
+
+        service->working = NULL;
+        service->state = SERVICE_STOPPED;
+        return MIN(r, 0);
+}

@@ -173,9 +173,9 @@ const HealthProbe *health_culprit(const Health *health, hale_gate gate) {
 
         assert(health);
 
-        TAILQ_FOREACH(probe, &health->probes, link)
-        if (!health_probe_passes(probe, gate))
-                return probe;
+        TAILQ_FOREACH (probe, &health->probes, link)
+                if (!health_probe_passes(probe, gate))
+                        return probe;
 
         return NULL;
 }
@@ -195,10 +195,11 @@ static void describe(const HealthProbe *probe, char *buffer, size_t size) {
 static const HealthProbe *health_first_warning(const Health *health) {
         const HealthProbe *probe;
 
-        TAILQ_FOREACH(probe, &health->probes, link)
-        if (probe->state.verdict == HALE_WARN ||
-            (probe->state.verdict == HALE_FAIL && probe->state.policy.gates == HALE_GATE_NONE))
-                return probe;
+        TAILQ_FOREACH (probe, &health->probes, link)
+                if (probe->state.verdict == HALE_WARN ||
+                    (probe->state.verdict == HALE_FAIL &&
+                     probe->state.policy.gates == HALE_GATE_NONE))
+                        return probe;
 
         return NULL;
 }

@@ -24,14 +24,16 @@
 
 /* A probe as all surfaces see it: what it is called, and what it thinks. */
 typedef struct HealthProbe {
-        TAILQ_ENTRY(HealthProbe) link;
-        const char *name;   /* the owner's */
-        const char *type;   /* "callback", "pushed", or the scheme of a check */
-        const char *output; /* the owner's, cleaned and one line; never NULL */
-        const char *unit;   /* of @value; NULL: no value */
-        double value;
+        /* Touched by every run: close to the state. */
+        const char *output;     /* the owner's, cleaned and one line; never NULL */
+        const char *unit;       /* of @value; NULL: no value */
         uint64_t realtime_usec; /* of the last result, 0 if none */
         ProbeState state;
+
+        TAILQ_ENTRY(HealthProbe) link;
+        const char *name; /* the owner's */
+        const char *type; /* "callback", "pushed", or the scheme of a check */
+        double value;
         void *owner;
 } HealthProbe;
 

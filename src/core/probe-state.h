@@ -41,28 +41,29 @@ typedef enum ProbeCause {
 typedef struct ProbeState {
         ProbePolicy policy;
 
+        /* Touched by every run, and therefore close together. */
         hale_status verdict;
         hale_status result;  /* the last answer as it came, before thresholds */
         bool active;         /* asked at all: the startup gate has opened for it */
         bool running;        /* a run is under way */
-        bool passed_once;    /* since activation: what READY=1 waits for */
+        bool passed_once;    /* ever: what READY=1 waits for, and `startup` */
         bool stale;          /* verdict is unknown because of age, not for want of a first run */
         uint32_t generation; /* of the current or last run; a late answer carries an older one */
         unsigned n_fail, n_pass; /* in a row, saturating at the thresholds */
         unsigned n_window;       /* how many bits of @window count */
-        uint64_t window;         /* bit 0 is the last result; 1 is a fail */
+        uint64_t window; /* bit 0 is the last result, 1 is a fail; begins anew when a fail heals */
 
-        uint64_t due_usec;      /* when to run next; USEC_NEVER while running or pushed */
-        uint64_t started_usec;  /* start of the current or last run */
-        uint64_t answered_usec; /* last answer other than unknown; activation before the first */
-        uint64_t finished_usec; /* last end of a run, or news; 0 before the first */
-        uint64_t duration_usec; /* of the last run */
-        uint64_t since_usec;    /* when the verdict was entered */
-        uint64_t passed_usec;   /* last pass or warn; 0 if never */
-
-        uint64_t n_results[4]; /* by hale_status */
-        uint64_t n_timeouts, n_late, n_changes;
+        uint64_t due_usec;        /* when to run next; USEC_NEVER while running or pushed */
+        uint64_t started_usec;    /* start of the current or last run */
+        uint64_t answered_usec;   /* last answer other than unknown; activation before the first */
+        uint64_t finished_usec;   /* last end of a run, or news; 0 before the first */
+        uint64_t duration_usec;   /* of the last run */
+        uint64_t passed_usec;     /* last pass or warn; 0 if never */
+        uint64_t n_results[4];    /* by hale_status */
         uint64_t n_failed_in_row; /* results, not saturating: for people */
+
+        uint64_t since_usec; /* when the verdict was entered */
+        uint64_t n_timeouts, n_late, n_changes;
 } ProbeState;
 
 /* What an event changed. */

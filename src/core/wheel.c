@@ -34,9 +34,16 @@ void wheel_init(Wheel *wheel, uint64_t now_usec) {
         TAILQ_INIT(&wheel->expired);
 }
 
-/* The list that @node is in. */
+/*
+ * The list whose end must be told if @node is its last. Slots are moved to the
+ * expired ones whole, without a visit to each node, which would be a cache miss
+ * each: their @slot is then that of old, and only the list's end knows better.
+ */
 static struct WheelList *wheel_list(Wheel *wheel, const WheelNode *node) {
-        return node->slot == SLOT_EXPIRED ? &wheel->expired : &wheel->slots[node->slot];
+        bool expired =
+                node->slot == SLOT_EXPIRED || wheel->expired.tqh_last == &node->link.tqe_next;
+
+        return expired ? &wheel->expired : &wheel->slots[node->slot];
 }
 
 void wheel_remove(Wheel *wheel, WheelNode *node) {
@@ -149,15 +156,12 @@ static void wheel_expire(Wheel *wheel) {
                 unsigned shift = level_shift(level);
                 uint64_t slot = wheel->tick >> shift;
                 unsigned index = level * WHEEL_SLOTS + (unsigned)(slot & SLOT_MASK);
-                WheelNode *node;
 
                 if ((slot << shift) != wheel->tick)
                         break;
                 if (!(wheel->pending[level] & UINT64_C(1) << (slot & SLOT_MASK)))
                         continue;
 
-                TAILQ_FOREACH(node, &wheel->slots[index], link)
-                node->slot = SLOT_EXPIRED;
                 TAILQ_CONCAT(&wheel->expired, &wheel->slots[index], link);
                 wheel->pending[level] &= ~(UINT64_C(1) << (slot & SLOT_MASK));
         }
@@ -197,4 +201,13 @@ WheelNode *wheel_pop(Wheel *wheel, uint64_t now_usec) {
         if (node)
                 wheel_remove(wheel, node);
         return node;
+}
+
+const WheelNode *wheel_peek(const Wheel *wheel) {
+        const WheelNode *next;
+
+        assert(wheel);
+
+        next = TAILQ_FIRST(&wheel->expired);
+        return next ? TAILQ_NEXT(next, link) : NULL;
 }

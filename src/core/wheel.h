@@ -57,5 +57,8 @@ void wheel_remove(Wheel *wheel, WheelNode *node);
 /* The next node that is due at @now_usec, taken out; NULL when there is none. */
 WheelNode *wheel_pop(Wheel *wheel, uint64_t now_usec);
 
+/* The node after the next that wheel_pop() will hand out at once, or NULL: to fetch its memory. */
+const WheelNode *wheel_peek(const Wheel *wheel);
+
 /* When wheel_pop() will next have something, or USEC_NEVER. */
 uint64_t wheel_next(const Wheel *wheel);

@@ -15,6 +15,7 @@
  */
 
 #include "hale/health.h"
+#include "hale/link.h"
 #include "hale/probe.h"
 #include "hale/service.h"
 #include "hale/worker.h"

@@ -129,7 +129,7 @@ int hale_probe_set_window(hale_probe *probe, unsigned m, unsigned n);
 /*
  * The age at which a result is worth nothing (default 3 intervals + timeout): the
  * verdict is then `unknown`, which closes `ready` and `live`. Returns 0, or
- * -EINVAL if below interval + timeout.
+ * -EINVAL if below 5/4 of interval + timeout, which jitter alone may use up.
  */
 int hale_probe_set_stale_usec(hale_probe *probe, uint64_t stale_usec);
 
@@ -137,7 +137,7 @@ int hale_probe_set_stale_usec(hale_probe *probe, uint64_t stale_usec);
  * With @blocking not 0 the callback runs in a thread of hale's pool and may
  * block. The deadline holds all the same: a thread that exceeds it is abandoned,
  * counted and shown, its answer dropped, and @userdata must stay valid until it
- * returns. At most 2 such threads run at once and at most 4 are abandoned; then
+ * returns. It has a stack of 256 KiB. At most 2 such threads run at once and at most 4 are abandoned; then
  * blocking probes fail with that reason.
  *
  * Returns 0, -EINVAL for a probe without callback, -EBUSY while it runs.

@@ -13,7 +13,6 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/macro.h"
-#include "base/str.h"
 #include "heal/spawn.h"
 
 #define SELF "/proc/self/exe"
@@ -60,50 +59,46 @@ char **spawn_environment(char *const environment[], char *const extra[]) {
         return copy;
 }
 
-static int read_command_line(Text *text) {
-        _cleanup_close_ int fd = -EBADF;
-        char buffer[4096];
-        ssize_t n;
+/* The strings that we were started with, one after the other, each with its end. */
+static struct {
+        char *text;
+        size_t size, n;
+} original;
 
-        fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
+/*
+ * Keeps a copy before main() can change them, as strsep(3) and strtok(3) do: a
+ * worker must get what the service got. Called by ld.so, before main(), with the
+ * arguments of main().
+ */
+__attribute__((constructor)) static void keep_arguments(int argc, char *argv[]) {
+        char *at;
 
-        while ((n = read(fd, buffer, sizeof(buffer))) > 0)
-                (void)text_append_n(text, buffer, (size_t)n);
+        for (int i = 0; i < argc; i++)
+                original.size += strlen(argv[i]) + 1;
+        if (original.size == 0 || original.size > SPAWN_ARGUMENTS_MAX)
+                return;
 
-        return n < 0 ? -errno : text->error;
+        at = original.text = malloc(original.size);
+        for (int i = 0; at && i < argc; i++)
+                at = stpcpy(at, argv[i]) + 1;
+        original.n = (size_t)argc;
 }
 
 int spawn_image_init(SpawnImage *image) {
-        Text text = { .max = SPAWN_ARGUMENTS_MAX };
-        size_t n = 0;
-        int r;
+        char *at = original.text;
 
         assert(image);
 
-        r = read_command_line(&text);
-        if (r >= 0 && text.length == 0)
-                r = -ENODATA;
-        if (r < 0) {
-                text_done(&text);
-                return r;
-        }
+        if (!original.text)
+                return original.size > SPAWN_ARGUMENTS_MAX ? -E2BIG : -ENODATA;
 
-        for (size_t i = 0; i < text.length; i++)
-                n += text.data[i] == '\0';
-        n += text.data[text.length - 1] != '\0';
-
-        image->arguments = calloc(n + 1, sizeof(*image->arguments));
-        if (!image->arguments) {
-                text_done(&text);
+        image->arguments = calloc(original.n + 1, sizeof(*image->arguments));
+        if (!image->arguments)
                 return -ENOMEM;
-        }
 
-        image->text = text.data;
-        image->n_arguments = n;
-        for (size_t i = 0, at = 0; i < n; at += strlen(text.data + at) + 1, i++)
-                image->arguments[i] = text.data + at;
+        image->n_arguments = original.n;
+        for (size_t i = 0; i < original.n; at += strlen(at) + 1, i++)
+                image->arguments[i] = at;
         return 0;
 }
 
@@ -111,7 +106,6 @@ void spawn_image_done(SpawnImage *image) {
         assert(image);
 
         free(image->arguments);
-        free(image->text);
         *image = (SpawnImage){};
 }
 

@@ -26,16 +26,12 @@
 #define SPAWN_FD_VARIABLE "HALE_WORKER_FD"
 
 typedef struct SpawnImage {
-        char *text; /* the strings of @arguments */
-        char **arguments;
+        char **arguments; /* the strings are kept for ever */
         size_t n_arguments;
 } SpawnImage;
 
-/*
- * Takes the arguments that we were started with, from /proc/self/cmdline: main()'s
- * own are the program's, which may have changed them. Returns 0, -E2BIG, -ENOMEM,
- * or what open(2) or read(2) returned.
- */
+/* Takes the arguments that we were started with, whatever main() has made of its own. Returns 0,
+ * -E2BIG, -ENOMEM, or -ENODATA if there are none. */
 int spawn_image_init(SpawnImage *image);
 void spawn_image_done(SpawnImage *image);
 

@@ -62,9 +62,9 @@ static HttpConnection *server_oldest(HttpServer *server, const HttpPeer *peer) {
         HttpConnection *oldest = NULL, *connection;
 
         for (unsigned state = 0; state < _HTTP_CONNECTION_LISTED_MAX; state++) {
-                TAILQ_FOREACH(connection, &server->lists[state], link)
-                if (!peer || http_peer_equal(&connection->peer, peer))
-                        break;
+                TAILQ_FOREACH (connection, &server->lists[state], link)
+                        if (!peer || http_peer_equal(&connection->peer, peer))
+                                break;
 
                 if (!connection)
                         continue;
@@ -83,9 +83,9 @@ static unsigned server_count_peer(const HttpServer *server, const HttpPeer *peer
         unsigned n = 0;
 
         for (unsigned state = 0; state < _HTTP_CONNECTION_LISTED_MAX; state++)
-                TAILQ_FOREACH(connection, &server->lists[state], link)
-        if (http_peer_equal(&connection->peer, peer))
-                n++;
+                TAILQ_FOREACH (connection, &server->lists[state], link)
+                        if (http_peer_equal(&connection->peer, peer))
+                                n++;
 
         return n;
 }

@@ -84,8 +84,8 @@ void http_listeners_pause(HttpServer *server) {
 
         assert(server);
 
-        TAILQ_FOREACH(listener, &server->listeners, link)
-        (void)listener_watch(listener, EPOLL_CTL_MOD, 0);
+        TAILQ_FOREACH (listener, &server->listeners, link)
+                (void)listener_watch(listener, EPOLL_CTL_MOD, 0);
 
         server->resume_usec = usec_add(server->now_usec, HTTP_PAUSE_USEC);
         http_server_arm(server, server->resume_usec);
@@ -100,8 +100,8 @@ void http_listeners_resume(HttpServer *server) {
                 server->reserve_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 3);
 
         server->resume_usec = USEC_NEVER;
-        TAILQ_FOREACH(listener, &server->listeners, link)
-        (void)listener_watch(listener, EPOLL_CTL_MOD, EPOLLIN);
+        TAILQ_FOREACH (listener, &server->listeners, link)
+                (void)listener_watch(listener, EPOLL_CTL_MOD, EPOLLIN);
 }
 
 /* accept4(2) looks for a descriptor first, and only then whether anybody is there. */

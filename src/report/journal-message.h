@@ -37,6 +37,9 @@ typedef enum MessageKind {
         MESSAGE_BUS_BACK,
         MESSAGE_POOL_EXHAUSTED,
         MESSAGE_HTTP_TROUBLE,
+        MESSAGE_LINK_DOWN,
+        MESSAGE_LINK_UP, /* again */
+        MESSAGE_LINK_GATES_LIVE,
         MESSAGE_WORKER_DIED,
         MESSAGE_WORKER_RESTARTED,
         MESSAGE_WORKER_ENDED,     /* and is not started again */

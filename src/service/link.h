@@ -20,11 +20,10 @@ typedef enum LinkTask {
         TASK_OPEN,
         TASK_CHECK,
         TASK_CLOSE,
-        TASK_RESOLVE,
-        _LINK_TASK_MAX,
 } LinkTask;
 
 typedef struct LinkJob LinkJob;
+typedef struct LinkLookup LinkLookup;
 
 /* A row of blocking calls, of which one is under way at most. */
 typedef struct LinkQueue {
@@ -55,7 +54,7 @@ struct hale_link {
         void *on_change_data;
 
         LinkQueue queue;
-        LinkJob *lookup, *lookup_stuck;
+        LinkLookup *lookup, *lookup_stuck; /* as in the queue */
         hale_link_resolved_t resolved;
 };
 
@@ -90,3 +89,4 @@ bool link_job_say(hale_link *self, const char *reason);
 
 /* link-resolve.c */
 void link_resolve_cancel(hale_link *self);
+void link_resolve_done(hale_link *self);

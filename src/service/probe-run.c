@@ -45,6 +45,8 @@ static bool probe_wanted(const hale_probe *probe) {
         const ProbeState *state = &probe->health.state;
         unsigned gates = state->policy.gates;
 
+        if (probe->service->health.stopping)
+                return state->active;
         if (!probe->service->health.started)
                 return gates & HALE_GATE_STARTUP;
 
@@ -64,7 +66,7 @@ static uint64_t probe_spread(const hale_probe *probe) {
 void service_activate_probes(hale_service *service, uint64_t now_usec, bool anew) {
         HealthProbe *health;
 
-        TAILQ_FOREACH(health, &service->health.probes, link) {
+        TAILQ_FOREACH (health, &service->health.probes, link) {
                 hale_probe *probe = health->owner;
                 bool wanted = probe_wanted(probe);
 
@@ -80,8 +82,8 @@ void service_activate_probes(hale_service *service, uint64_t now_usec, bool anew
 void service_deactivate_probes(hale_service *service) {
         HealthProbe *health;
 
-        TAILQ_FOREACH(health, &service->health.probes, link)
-        probe_deactivate(health->owner);
+        TAILQ_FOREACH (health, &service->health.probes, link)
+                probe_deactivate(health->owner);
 }
 
 /* Lets go of a run under way: nobody will hear its answer. */

@@ -36,6 +36,12 @@ probe_complain(hale_probe *probe, const char *what, uint64_t usec, const char *e
         return -EINVAL;
 }
 
+/* The least age at which a result may be called stale: an interval and a time-out, both late by as
+ * much as jitter and the wheel's grid may make them. */
+static uint64_t stale_least(uint64_t interval_usec, uint64_t timeout_usec) {
+        return (interval_usec + timeout_usec) / 4 * 5;
+}
+
 /* Time-outs and ages that nobody chose follow the interval. */
 static void policy_follow(const hale_probe *probe, ProbePolicy *policy) {
         if (!probe->timeout_set)
@@ -60,7 +66,7 @@ _public_ int hale_probe_set_interval_usec(hale_probe *probe, uint64_t interval_u
 
         policy.interval_usec = interval_usec;
         policy_follow(probe, &policy);
-        if (probe->stale_set && policy.stale_usec < interval_usec + policy.timeout_usec)
+        if (probe->stale_set && policy.stale_usec < stale_least(interval_usec, policy.timeout_usec))
                 return probe_complain(probe, "an interval of", interval_usec,
                                       "too long for the age at which results are stale");
 
@@ -82,7 +88,7 @@ _public_ int hale_probe_set_timeout_usec(hale_probe *probe, uint64_t timeout_use
         policy.timeout_usec = timeout_usec;
         if (!probe->stale_set)
                 policy.stale_usec = STALE_INTERVALS * policy.interval_usec + timeout_usec;
-        if (policy.stale_usec < policy.interval_usec + timeout_usec)
+        if (policy.stale_usec < stale_least(policy.interval_usec, timeout_usec))
                 return probe_complain(probe, "a time-out of", timeout_usec,
                                       "too long for the age at which results are stale");
 
@@ -139,9 +145,9 @@ _public_ int hale_probe_set_stale_usec(hale_probe *probe, uint64_t stale_usec) {
         PROBE_CHECK(probe);
 
         policy = probe->health.state.policy;
-        if (stale_usec < policy.interval_usec + policy.timeout_usec)
+        if (stale_usec < stale_least(policy.interval_usec, policy.timeout_usec))
                 return probe_complain(probe, "a stale age of", stale_usec,
-                                      "too short, expected at least interval + time-out");
+                                      "too short, expected at least 5/4 of interval + time-out");
 
         policy.stale_usec = stale_usec;
         probe->stale_set = true;

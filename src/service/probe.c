@@ -34,7 +34,7 @@ _public_ hale_probe *hale_service_find_probe(hale_service *service, const char *
 static void probe_free(hale_probe *probe) {
         assert(!probe->service);
 
-        check_free(probe->check);
+        (void)check_free(probe->check); /* one that never came into the service */
         free(probe->mail);
         free(probe->output);
         free(probe->name);
@@ -129,6 +129,7 @@ static int service_take_probe(hale_service *service, hale_probe **ret, hale_prob
 
         if (service->state == SERVICE_RUNNING) {
                 probe_activate(probe, service_now(), 0);
+                bus_probe_added(service->bus, &probe->health);
                 service_unsettle(service);
         }
 
@@ -212,6 +213,7 @@ static void probe_unlink(hale_probe *probe) {
         hale_service *service = probe->service;
 
         probe_cancel(probe);
+        probe->check = check_free(probe->check);
         probe_mail_drop(probe);
         wheel_remove(&service->wheel, &probe->timer.node);
         health_remove(&service->health, &probe->health);

@@ -185,6 +185,10 @@ _public_ int hale_service_start(hale_service *service) {
         (void)health_update(&service->health, service->clock_usec, NULL);
         service_activate_probes(service, service->clock_usec, false);
         service_workers_start(service);
+        r = service_links_start(service);
+        if (r < 0)
+                service_tell_error(service, "Cannot keep up the links of '%s': %s", service->name,
+                                   strerror(-r));
         service->unsettled = true;
         service_settle(service);
         return 0;
@@ -223,6 +227,7 @@ void service_finish(hale_service *service, int result) {
                            result < 0 ? strerror(-result) : "");
 
         service_workers_kill(service);
+        service_links_stop(service);
         service_deactivate_probes(service);
         if (service->bus)
                 bus_stop(service->bus);

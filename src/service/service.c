@@ -49,6 +49,7 @@ static void service_identify(hale_service *service) {
 
 static void service_free(hale_service *service) {
         service_workers_done(service);
+        service_links_drop(service);
         service_drop_probes(service);
         service_sources_done(service);
         for (size_t i = 0; i < service->n_addresses; i++)
@@ -158,6 +159,7 @@ _public_ int hale_service_new(hale_service **ret, const char *name) {
         service->notify = (Notify)NOTIFY_INIT;
         TAILQ_INIT(&service->health.probes);
         TAILQ_INIT(&service->mail);
+        TAILQ_INIT(&service->links);
         service_timers_init(service);
         on_loop_thread = true;
 

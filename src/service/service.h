@@ -44,6 +44,7 @@ enum {
         PRIORITY_SETTLE = SD_EVENT_PRIORITY_NORMAL - 20,
         PRIORITY_WORKER = SD_EVENT_PRIORITY_NORMAL - 15,
         PRIORITY_PROBE = SD_EVENT_PRIORITY_NORMAL - 10,
+        PRIORITY_LINK = SD_EVENT_PRIORITY_NORMAL + 5, /* deadlines, after what may meet them */
         PRIORITY_PING = SD_EVENT_PRIORITY_NORMAL + 10,
         PRIORITY_BUS = SD_EVENT_PRIORITY_NORMAL + 20,
         PRIORITY_HTTP = SD_EVENT_PRIORITY_NORMAL + 30,
@@ -72,35 +73,41 @@ typedef struct Report {
         char output[OUTPUT_LENGTH_MAX];
 } Report;
 
+/* What a run touches comes first and together: with a hundred thousand probes the time goes into
+ * waiting for memory (see probe_prefetch()). */
 struct hale_probe {
-        unsigned n_ref;        /* atomic: threads of the pool hold references too */
+        Timer timer;
+        hale_probe_check_t callback; /* NULL: pushed, or a check */
+        void *userdata;
         hale_service *service; /* weak; NULL once dropped; written under the mail's lock */
-        bool floating;
-        bool interval_set, timeout_set, stale_set, thresholds_set;
+
+        unsigned n_ref; /* atomic: threads of the pool hold references too */
+        bool floating, blocking;
+        bool timeout_set, stale_set;
+        bool timed_out;   /* the last run did, and nothing was asked or heard since */
+        bool has_draft;   /* a value for the next report from outside a callback */
+        Report *answer;   /* where a callback that is being called reports to */
+        BlockingRun *job; /* the run in the pool, if one is under way */
+        Check *check;
+        HealthProbe health;
 
         char *name;
         char *output; /* NULL: none */
         char unit[UNIT_LENGTH_MAX + 1];
-        HealthProbe health;
-        Timer timer;
-
-        hale_probe_check_t callback; /* NULL: pushed, or a check */
-        void *userdata;
-        bool blocking;
-        Check *check;
-        BlockingRun *job; /* the run in the pool, if one is under way */
-        Report *answer;   /* where a callback that is being called reports to */
-        bool has_draft;   /* a value for the next report from outside a callback */
         double draft_value;
         char draft_unit[UNIT_LENGTH_MAX + 1];
-        Report *mail; /* from other threads; under the mail's lock */
         bool has_mail;
         bool is_worker; /* what it says, the worker tells the journal itself */
-        bool timed_out; /* the last run did, and nothing was asked or heard since */
+        bool is_link;   /* and the link */
+        Report *mail;   /* from other threads; under the mail's lock */
         TAILQ_ENTRY(hale_probe) mail_link;
 };
 
+/* What a run touches, from the timer on. */
+#define PROBE_HOT_SIZE offsetof(hale_probe, health.state.since_usec)
+
 TAILQ_HEAD(ProbeMail, hale_probe);
+TAILQ_HEAD(Links, hale_link);
 
 typedef struct PassedSocket {
         int fd;
@@ -186,6 +193,9 @@ struct hale_service {
         uint64_t extended_usec; /* EXTEND_TIMEOUT_USEC given so far in this phase */
         char *progress;         /* the program's own words about its start */
         uint64_t started_usec;
+
+        struct Links links;
+        unsigned n_links;
 
         sd_event_source *mail_source;
         int mail_fd;
@@ -297,6 +307,12 @@ int service_signals_init(hale_service *service);
 int service_extend(hale_service *service);
 void service_handler_late(void *userdata);
 void service_drained(void *userdata);
+
+/* link.c */
+int service_links_start(hale_service *service);
+void service_links_ask(hale_service *service); /* who knows what happened meanwhile */
+void service_links_stop(hale_service *service);
+void service_links_drop(hale_service *service);
 
 /* maintenance.c, listen.c, http.c, bus.c */
 void service_maintenance_over(void *userdata);

@@ -21,7 +21,13 @@
  * millisecond at most. */
 #define TICK_BATCH 4096
 
+#define TICK_ACCURACY_USEC USEC_PER_MSEC
+
 void service_set_timer(hale_service *service, Timer *timer, uint64_t at_usec) {
+        /* A delay is rounded by how far it is from now, not from when the wheel last turned. */
+        if (!service->in_tick)
+                wheel_advance(&service->wheel, service_now());
+
         /* What is due already need not wait for the next tick of the wheel. */
         wheel_set(&service->wheel, &timer->node, at_usec <= service->clock_usec ? 0 : at_usec);
         if (!service->in_tick)
@@ -60,6 +66,9 @@ static void service_gap(hale_service *service, uint64_t gap_usec, uint64_t now_u
 
         loop_lag_forgive(&service->lag);
 
+        if (service->state != SERVICE_RUNNING)
+                return;
+
         /* systemd counted on: the first thing it hears is that we are here. */
         if (service->gate.state == GATE_OPEN && service->gate.config.watchdog_usec > 0)
                 service->gate.ping_usec = now_usec;
@@ -84,6 +93,16 @@ static void service_look_for_gap(hale_service *service, uint64_t due_usec, uint6
                 service_gap(service, gap, woken_usec);
 }
 
+#define CACHE_LINE 64
+
+/* Asks for the memory of a node that will be handed out soon, so that it is there by then. */
+static void prefetch(const WheelNode *node) {
+        const char *memory = (const char *)CONTAINER_OF(node, Timer, node);
+
+        for (size_t i = 0; i < PROBE_HOT_SIZE; i += CACHE_LINE)
+                __builtin_prefetch(memory + i, 1);
+}
+
 /* Hands out all that is due. @due_usec: when the first of it was. */
 static void service_tick(hale_service *service, uint64_t due_usec) {
         uint64_t woken_usec;
@@ -96,12 +115,18 @@ static void service_tick(hale_service *service, uint64_t due_usec) {
         service->in_tick = true;
         service->clock_usec = service_now();
         service->realtime_usec = usec_sub(clock_now_usec(CLOCK_REALTIME), service->clock_usec);
+        if (due_usec != USEC_NEVER)
+                loop_lag_note(&service->lag, due_usec + TICK_ACCURACY_USEC, woken_usec);
         service_look_for_gap(service, due_usec, woken_usec);
 
         for (unsigned n = 0; n < TICK_BATCH; n++) {
                 node = wheel_pop(&service->wheel, woken_usec);
                 if (!node)
                         break;
+
+                const WheelNode *soon = wheel_peek(&service->wheel);
+                if (soon)
+                        prefetch(soon);
 
                 Timer *timer = CONTAINER_OF(node, Timer, node);
                 timer->fire(timer->userdata);
@@ -131,7 +156,7 @@ int service_tick_init(hale_service *service) {
         service->tick_at_usec = USEC_NEVER;
         service->sleep_usec = slept_usec();
         r = sd_event_add_time(service->event, &service->tick_source, CLOCK_MONOTONIC, USEC_NEVER,
-                              USEC_PER_MSEC, on_tick, service);
+                              TICK_ACCURACY_USEC, on_tick, service);
         if (r < 0)
                 return r;
 

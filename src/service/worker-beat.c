@@ -142,7 +142,7 @@ void service_workers_forgive(hale_service *service) {
         if (!service->workers)
                 return;
 
-        TAILQ_FOREACH(worker, &service->workers->list, link) {
+        TAILQ_FOREACH (worker, &service->workers->list, link) {
                 if (worker->state == HALE_WORKER_RUNNING)
                         worker_beat_begin(worker);
                 worker_tell_anew(worker);

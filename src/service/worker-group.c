@@ -51,12 +51,13 @@ static int group_check_arguments(hale_service *service, const char *name, hale_s
                 return -EINVAL;
         }
 
-        TAILQ_FOREACH(group, &service->workers->groups, link)
-        if (strcmp(group->name, name) == 0) {
-                service_tell_error(service, "Cannot add group '%s': there is one of that name",
-                                   name);
-                return -EEXIST;
-        }
+        TAILQ_FOREACH (group, &service->workers->groups, link)
+                if (strcmp(group->name, name) == 0) {
+                        service_tell_error(service,
+                                           "Cannot add group '%s': there is one of that name",
+                                           name);
+                        return -EEXIST;
+                }
 
         return service->workers->n_groups < GROUPS_MAX ? 0 : -E2BIG;
 }

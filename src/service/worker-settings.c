@@ -123,7 +123,7 @@ void service_workers_check(hale_service *service) {
         hale_worker *worker;
         char text[USEC_TEXT_MAX];
 
-        TAILQ_FOREACH(worker, &service->workers->list, link) {
+        TAILQ_FOREACH (worker, &service->workers->list, link) {
                 stop_usec += worker->stop_usec;
                 if (worker->policy.mode != HALE_RESTART_TEMPORARY &&
                     !restart_can_escalate(&worker->policy))

@@ -17,7 +17,7 @@ void service_workers_start(hale_service *service) {
                 return;
 
         service_workers_check(service);
-        TAILQ_FOREACH(worker, &service->workers->list, link) {
+        TAILQ_FOREACH (worker, &service->workers->list, link) {
                 restart_init(&worker->restart, &worker->policy);
                 backoff_init(&worker->spare.backoff, BACKOFF_FULL, WORKER_BACKOFF_MIN_USEC,
                              WORKER_BACKOFF_MAX_USEC);
@@ -32,11 +32,11 @@ static bool workers_ask_next(hale_service *service) {
         hale_worker *worker, *last = NULL;
         unsigned n_left = 0;
 
-        TAILQ_FOREACH(worker, &workers->list, link)
-        if (worker_is_alive(worker)) {
-                last = worker;
-                n_left++;
-        }
+        TAILQ_FOREACH (worker, &workers->list, link)
+                if (worker_is_alive(worker)) {
+                        last = worker;
+                        n_left++;
+                }
 
         if (!last)
                 return false;
@@ -67,11 +67,11 @@ bool service_workers_stop(hale_service *service, uint64_t since_usec) {
         workers->stopping = true;
         workers->stop_by_usec = MAX(usec_add(since_usec, STOP_TIMEOUT_USEC),
                                     usec_add(service_now(), WORKERS_STOP_MIN_USEC));
-        TAILQ_FOREACH(group, &workers->groups, link) {
+        TAILQ_FOREACH (group, &workers->groups, link) {
                 group->pending = false;
                 service_set_timer(service, &group->timer, USEC_NEVER);
         }
-        TAILQ_FOREACH(worker, &workers->list, link) {
+        TAILQ_FOREACH (worker, &workers->list, link) {
                 worker_spare_disarm(worker);
                 if (!worker_spare_has_taken(worker))
                         worker_spare_end(worker);
@@ -88,7 +88,7 @@ void service_workers_kill(hale_service *service) {
         if (!service->workers)
                 return;
 
-        TAILQ_FOREACH(worker, &service->workers->list, link) {
+        TAILQ_FOREACH (worker, &service->workers->list, link) {
                 worker_spare_disarm(worker);
                 process_kill(worker->spare.process, REASON_ENDED, 0);
                 process_kill(worker->active, REASON_ENDED, 0);

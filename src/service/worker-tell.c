@@ -133,8 +133,10 @@ void worker_tell_died(hale_worker *worker, uint64_t wait_usec) {
                 return;
         }
 
-        /* To the tenth of a second, as people read it. */
-        (void)usec_format(wait_usec / (100 * USEC_PER_MSEC) * (100 * USEC_PER_MSEC), text);
+        /* As exactly as people read it. */
+        if (wait_usec > USEC_PER_SEC)
+                wait_usec -= wait_usec % (100 * USEC_PER_MSEC);
+        (void)usec_format(MAX(wait_usec / USEC_PER_MSEC, 1) * USEC_PER_MSEC, text);
         worker_push(worker, HALE_FAIL, "%s, starting again in %s", worker->exit_text, text);
         worker_tell(worker, MESSAGE_WORKER_DIED, "died: %s; starting it again in %s",
                     worker->exit_text, text);

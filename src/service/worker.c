@@ -191,9 +191,9 @@ _public_ hale_worker *hale_service_find_worker(hale_service *service, const char
         if (!service || !name || !service->workers)
                 return NULL;
 
-        TAILQ_FOREACH(worker, &service->workers->list, link)
-        if (strcmp(worker->name, name) == 0)
-                return worker;
+        TAILQ_FOREACH (worker, &service->workers->list, link)
+                if (strcmp(worker->name, name) == 0)
+                        return worker;
 
         return NULL;
 }

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Running Links: what the machine wants done, and what the program tells it
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "service/link.h"
+
+static int handler_open(Link *link) {
+        hale_link *self = link_owner(link);
+
+        return self->blocking ? link_queue_open(self) : self->ops->open(self, self->userdata);
+}
+
+static int handler_check(Link *link) {
+        hale_link *self = link_owner(link);
+
+        return self->blocking ? link_queue_check(self) : self->ops->check(self, self->userdata);
+}
+
+static void handler_close(Link *link) {
+        hale_link *self = link_owner(link);
+
+        link_resolve_cancel(self);
+        if (self->blocking)
+                link_queue_close(self);
+        else if (self->ops->close)
+                self->ops->close(self, self->userdata);
+}
+
+const LinkHandler link_handler = {
+        .open = handler_open,
+        .check = handler_check,
+        .close = handler_close,
+        .changed = link_changed,
+};
+
+int link_begin(hale_link *self) {
+        self->link.state.policy = self->policy;
+        return link_start(&self->link, self->service->event, PRIORITY_LINK);
+}
+
+void link_clean_reason(char reason[static OUTPUT_LENGTH_MAX], const char *format, va_list ap) {
+        char raw[4 * OUTPUT_LENGTH_MAX];
+
+        reason[0] = '\0';
+        if (!format)
+                return;
+
+        /* Redacts before it cuts: half a password is one too. */
+        (void)vsnprintf(raw, sizeof(raw), format, ap);
+        str_redact(raw);
+        (void)str_sanitize(raw, reason, OUTPUT_LENGTH_MAX);
+}
+
+static int result_of(LinkChange change) {
+        return change == LINK_LATE ? -ESTALE : HALE_REPORTED;
+}
+
+_public_ int hale_link_up(hale_link *link) {
+        RETURN_IF_FAIL(link, -EINVAL);
+        RETURN_IF_FAIL(on_loop_thread, -EPERM);
+        LINK_CHECK_CALL(link);
+
+        return result_of(link_tell_up(&link->link, 0));
+}
+
+_public_ int hale_link_down(hale_link *link, const char *format, ...) {
+        char reason[OUTPUT_LENGTH_MAX];
+        va_list ap;
+
+        RETURN_IF_FAIL(link, -EINVAL);
+
+        va_start(ap, format);
+        link_clean_reason(reason, format, ap);
+        va_end(ap);
+
+        if (link_job_say(link, reason))
+                return HALE_REPORTED;
+
+        RETURN_IF_FAIL(on_loop_thread, -EPERM);
+        LINK_CHECK_CALL(link);
+        return result_of(link_tell_down(&link->link, 0, reason));
+}
+
+_public_ int hale_link_answer(hale_link *link, uint32_t generation, int result) {
+        LinkChange change;
+
+        RETURN_IF_FAIL(link, -EINVAL);
+        RETURN_IF_FAIL(on_loop_thread, -EPERM);
+        LINK_CHECK_CALL(link);
+        RETURN_IF_FAIL(generation != 0 && result <= 0, -EINVAL);
+
+        change = result == 0 ? link_tell_up(&link->link, generation)
+                             : link_tell_down(&link->link, generation, strerror(-result));
+        return result_of(change);
+}
+
+_public_ int hale_link_reopen(hale_link *link) {
+        LINK_CHECK_CALL(link);
+        RETURN_IF_FAIL(!link->policy.told, -EOPNOTSUPP);
+        RETURN_IF_FAIL(link->link.state.active, -ESTALE);
+
+        return link_reopen(&link->link, "reopened") == LINK_SAME ? -EINPROGRESS : 0;
+}
+
+_public_ int hale_link_tune_socket(int fd) {
+        return link_tune_socket(fd);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A service with workers, as its command line says, for test-worker
+ *
+ *     worker-service [--OPTION=VALUE...] NAME:WHAT[,KEY=VALUE...]...
+ *
+ *   --group=NAME:STRATEGY    0, 1, 2 as in hale_strategy; before its members
+ *   --heap=MIB               so much dirty memory in the service
+ *   --sigchld=handler|reap|ignore
+ *
+ * WHAT is a row of the table of behaviours, KEY one of those of settings[]. It does
+ * what is asked of it on stdin: "stop", "restart NAME", "show NAME". All that
+ * happens are lines on stdout and stderr.
+ */
+
+#include <errno.h>
+#include <hale/hale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <systemd/sd-event.h>
+#include <unistd.h>
+
+static hale_service *service;
+static volatile sig_atomic_t n_sigchld, n_reaped;
+
+static void say(const char *what, const char *name) {
+        char line[256];
+        int n = snprintf(line, sizeof(line), "%s %s %d\n", what, name, (int)getpid());
+
+        (void)!write(STDOUT_FILENO, line, (size_t)n);
+}
+
+/* Works until it is asked to stop, beating ten times a second. */
+static int steady(hale_worker *worker, void *userdata) {
+        struct pollfd stop = { .fd = hale_worker_get_stop_fd(worker), .events = POLLIN };
+
+        (void)userdata;
+        say("begins", hale_worker_get_name(worker));
+        while (!hale_worker_should_stop(worker)) {
+                (void)hale_worker_beat(worker);
+                (void)poll(&stop, 1, 100);
+        }
+        say("stops", hale_worker_get_name(worker));
+        return 0;
+}
+
+static int once(hale_worker *worker, void *userdata) {
+        (void)userdata;
+        say("begins", hale_worker_get_name(worker));
+        return 0;
+}
+
+static int fails(hale_worker *worker, void *userdata) {
+        (void)userdata;
+        say("begins", hale_worker_get_name(worker));
+        return -EHOSTUNREACH;
+}
+
+static void hang_for_ever(void) {
+        for (;;)
+                (void)pause();
+}
+
+/* Stops beating after a while, and hears nothing. */
+static int hangs(hale_worker *worker, void *userdata) {
+        (void)userdata;
+        (void)signal(SIGTERM, SIG_IGN);
+        say("begins", hale_worker_get_name(worker));
+        for (unsigned i = 0; i < 5; i++) {
+                (void)hale_worker_beat(worker);
+                (void)poll(NULL, 0, 10);
+        }
+        hang_for_ever();
+        return 0;
+}
+
+/* The same, but busy. */
+static int spins(hale_worker *worker, void *userdata) {
+        (void)userdata;
+        say("begins", hale_worker_get_name(worker));
+        (void)hale_worker_beat(worker);
+        for (;;)
+                __asm__ volatile("");
+        return 0;
+}
+
+static int deaf(hale_worker *worker, void *userdata) {
+        (void)userdata;
+        (void)signal(SIGTERM, SIG_IGN);
+        say("begins", hale_worker_get_name(worker));
+        hang_for_ever();
+        return 0;
+}
+
+/* Throws away all that it shares with the service. */
+static int closes(hale_worker *worker, void *userdata) {
+        (void)userdata;
+        say("begins", hale_worker_get_name(worker));
+        for (int fd = 3; fd < 64; fd++)
+                (void)close(fd);
+        hang_for_ever();
+        return 0;
+}
+
+/* Says nonsense to the service, as fast as it can, and then works on. */
+static int babbles(hale_worker *worker, void *userdata) {
+        for (unsigned i = 0; i < 10000; i++)
+                if (write(hale_worker_get_stop_fd(worker), "RRRRRRRRRRRR", i % 12 + 1) < 0)
+                        break;
+        return steady(worker, userdata);
+}
+
+/* A tree of fifty that ignore SIGTERM, and then works on. */
+static int bomb(hale_worker *worker, void *userdata) {
+        say("begins", hale_worker_get_name(worker));
+        for (unsigned i = 0; i < 50; i++) {
+                pid_t pid = fork();
+
+                if (pid == 0) {
+                        (void)signal(SIGTERM, SIG_IGN);
+                        if (i % 2 && fork() < 0)
+                                _exit(1);
+                        if (hale_worker_beat(worker) >= 0)
+                                say("beat", "of a forked child was taken");
+                        hang_for_ever();
+                }
+        }
+        say("bombed", hale_worker_get_name(worker));
+        return steady(worker, userdata);
+}
+
+static int exits(hale_worker *worker, void *userdata) {
+        (void)userdata;
+        say("begins", hale_worker_get_name(worker));
+        exit(3);
+}
+
+/* What a worker should find when it begins. */
+static int looks(hale_worker *worker, void *userdata) {
+        static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS",
+                                             "HALE_WORKER", "HALE_WORKER_FD" };
+        sigset_t mask;
+        bool clean = true;
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+                clean = clean && !getenv(names[i]);
+        for (int fd = 3; fd < 256; fd++)
+                if (fd != hale_worker_get_stop_fd(worker) && dup2(fd, fd) >= 0 &&
+                    lseek(fd, 0, SEEK_CUR) >= 0)
+                        clean = false; /* a file that was left open */
+        (void)sigprocmask(SIG_SETMASK, NULL, &mask);
+        clean = clean && !sigismember(&mask, SIGTERM) && !sigismember(&mask, SIGUSR2);
+        clean = clean && getpgrp() == getpid() && getenv("KEPT");
+        say(clean ? "clean" : "unclean", hale_worker_get_name(worker));
+        return steady(worker, userdata);
+}
+
+static const struct {
+        const char *name;
+        hale_worker_main_t main;
+} behaviours[] = {
+        { "steady", steady }, { "once", once },   { "fails", fails },     { "hangs", hangs },
+        { "spins", spins },   { "deaf", deaf },   { "closes", closes },   { "bomb", bomb },
+        { "exits", exits },   { "looks", looks }, { "babbles", babbles },
+};
+
+static hale_group *group;
+
+static int set(hale_worker *worker, const char *key, unsigned long a, unsigned long b) {
+        if (strcmp(key, "restart") == 0)
+                return hale_worker_set_restart(worker, (hale_restart)a);
+        if (strcmp(key, "thread") == 0)
+                return hale_worker_set_thread(worker, (int)a);
+        if (strcmp(key, "spare") == 0)
+                return hale_worker_set_spare(worker, (int)a);
+        if (strcmp(key, "heartbeat") == 0)
+                return hale_worker_set_heartbeat_usec(worker, a);
+        if (strcmp(key, "stop") == 0)
+                return hale_worker_set_stop_usec(worker, a);
+        if (strcmp(key, "backoff") == 0)
+                return hale_worker_set_backoff_usec(worker, a, b);
+        if (strcmp(key, "intensity") == 0)
+                return hale_worker_set_intensity(worker, (unsigned)a, b);
+        if (strcmp(key, "gates") == 0)
+                return hale_worker_set_gates(worker, (int)a);
+        if (strcmp(key, "grouped") == 0)
+                return hale_group_add(group, worker);
+        return -EINVAL;
+}
+
+/* "NAME:WHAT,KEY=A/B,..." */
+static int add_worker(char *text) {
+        char *what = strchr(text, ':'), *next, key[32];
+        unsigned long a, b;
+        hale_worker *worker;
+        int r = -EINVAL;
+
+        if (!what)
+                return -EINVAL;
+        *what++ = '\0';
+        next = strsep(&what, ",");
+        for (size_t i = 0; i < sizeof(behaviours) / sizeof(*behaviours); i++)
+                if (strcmp(behaviours[i].name, next) == 0)
+                        r = hale_service_add_worker(service, &worker, text, behaviours[i].main,
+                                                    NULL);
+        while (r >= 0 && (next = strsep(&what, ","))) {
+                a = b = 0;
+                r = sscanf(next, "%31[a-z]=%lu/%lu", key, &a, &b) < 2 ? -EINVAL
+                                                                      : set(worker, key, a, b);
+        }
+        if (r >= 0)
+                (void)hale_worker_unref(worker);
+        return r;
+}
+
+static void on_sigchld(int number) {
+        (void)number;
+        n_sigchld++;
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+                n_reaped++;
+}
+
+static void count_sigchld(int number) {
+        (void)number;
+        n_sigchld++;
+}
+
+static int set_option(const char *option) {
+        unsigned long n;
+        char *memory;
+
+        if (sscanf(option, "--heap=%lu", &n) == 1) {
+                if (hale_service_is_worker(service))
+                        return 0;
+                memory = malloc(n << 20);
+                if (!memory)
+                        return -ENOMEM;
+                memset(memory, 1, n << 20);
+                __asm__ volatile("" : : "r"(memory) : "memory");
+                return 0;
+        }
+        if (strcmp(option, "--sigchld=handler") == 0)
+                return signal(SIGCHLD, count_sigchld) == SIG_ERR ? -errno : 0;
+        if (strcmp(option, "--sigchld=reap") == 0)
+                return signal(SIGCHLD, on_sigchld) == SIG_ERR ? -errno : 0;
+        if (strcmp(option, "--sigchld=ignore") == 0)
+                return signal(SIGCHLD, SIG_IGN) == SIG_ERR ? -errno : 0;
+        if (sscanf(option, "--group=g:%lu", &n) == 1)
+                return hale_service_add_group(service, &group, "g", (hale_strategy)n);
+        return -EINVAL;
+}
+
+static void show(const char *name) {
+        hale_worker *worker = hale_service_find_worker(service, name);
+        hale_probe *probe = hale_service_find_probe(service, name);
+
+        (void)dprintf(STDOUT_FILENO,
+                      "show %s %s pid=%d restarts=%lu verdict=%s gates=%d live=%d ready=%d "
+                      "sigchld=%d reaped=%d exit=[%s] output=[%s]\n",
+                      name, hale_worker_state_to_string(hale_worker_get_state(worker)),
+                      hale_worker_get_pid(worker),
+                      (unsigned long)hale_worker_get_n_restarts(worker),
+                      hale_status_to_string(hale_probe_get_verdict(probe)),
+                      hale_probe_get_gates(probe), hale_service_is_live(service),
+                      hale_service_is_ready(service), (int)n_sigchld, (int)n_reaped,
+                      hale_worker_get_exit_text(worker), hale_probe_get_output(probe));
+}
+
+static int on_command(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        char line[128], *command = line, *word, *name;
+        ssize_t n = read(fd, line, sizeof(line) - 1);
+
+        (void)revents, (void)userdata;
+        if (n <= 0)
+                return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+
+        line[n] = '\0';
+        while ((word = strsep(&command, "\n"))) {
+                name = strchr(word, ' ');
+                if (strcmp(word, "stop") == 0)
+                        (void)hale_service_stop(service);
+                else if (name && strncmp(word, "restart", 7) == 0)
+                        (void)hale_worker_restart(hale_service_find_worker(service, name + 1));
+                else if (name)
+                        show(name + 1);
+        }
+        return 0;
+}
+
+int main(int argc, char *argv[]) {
+        sigset_t blocked;
+        int r;
+
+        /* A worker should not inherit this, nor this file. */
+        (void)sigemptyset(&blocked);
+        (void)sigaddset(&blocked, SIGUSR2);
+        if (argc > 1 && strcmp(argv[1], "--blocked") == 0)
+                (void)sigprocmask(SIG_BLOCK, &blocked, NULL);
+        r = hale_service_new(&service, "workers");
+        for (int i = 1; r >= 0 && i < argc; i++)
+                r = argv[i][0] == '-' ? set_option(argv[i]) : add_worker(argv[i]);
+        if (r >= 0 && !hale_service_is_worker(service))
+                r = sd_event_add_io(hale_service_get_event(service), NULL, STDIN_FILENO, POLLIN,
+                                    on_command, NULL);
+        if (r >= 0) {
+                if (!hale_service_is_worker(service))
+                        say("service", "runs");
+                r = hale_service_run(service);
+        }
+
+        (void)hale_group_unref(group);
+        (void)hale_service_unref(service);
+        return hale_exit_status(r);
+}

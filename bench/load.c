@@ -81,7 +81,7 @@ static int parse_address(const char *text, LoadConfig *config) {
                 if (strlen(text) >= sizeof(un->sun_path))
                         return -ENAMETOOLONG;
                 un->sun_family = AF_UNIX;
-                (void)strcpy(un->sun_path, text);
+                memcpy(un->sun_path, text, strlen(text) + 1);
                 config->address_size = sizeof(*un);
                 return 0;
         }

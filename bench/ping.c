@@ -59,12 +59,12 @@ static int (*const ways[])(Bench *bench) = { ping_notify, ping_raw, ping_libsyst
 static int bench_init(Bench *bench) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-        (void)strcpy(bench->folder, "/tmp/hale-bench-XXXXXX");
+        (void)snprintf(bench->folder, sizeof(bench->folder), "/tmp/hale-bench-XXXXXX");
         if (!mkdtemp(bench->folder))
                 return -errno;
 
         (void)snprintf(bench->path, sizeof(bench->path), "%s/notify", bench->folder);
-        (void)strcpy(address.sun_path, bench->path);
+        memcpy(address.sun_path, bench->path, strlen(bench->path) + 1);
         bench->receiver_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         bench->raw_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (bench->receiver_fd < 0 || bench->raw_fd < 0 ||

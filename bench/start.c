@@ -70,13 +70,13 @@ static int manager_listen(Manager *manager) {
 static int manager_bind_notify(Manager *manager) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-        (void)strcpy(manager->folder, "/tmp/hale-bench-XXXXXX");
+        (void)snprintf(manager->folder, sizeof(manager->folder), "/tmp/hale-bench-XXXXXX");
         if (!mkdtemp(manager->folder))
                 return -errno;
 
         (void)snprintf(manager->notify_path, sizeof(manager->notify_path), "%s/notify",
                        manager->folder);
-        (void)strcpy(address.sun_path, manager->notify_path);
+        memcpy(address.sun_path, manager->notify_path, strlen(manager->notify_path) + 1);
         manager->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (manager->notify_fd < 0 ||
             bind(manager->notify_fd, (struct sockaddr *)&address, sizeof(address)) < 0)

@@ -21,7 +21,7 @@ int main(void) {
         if (!path || strlen(path) >= sizeof(address.sun_path))
                 return 1;
 
-        (void)strcpy(address.sun_path, path);
+        memcpy(address.sun_path, path, strlen(path) + 1);
         fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (fd < 0 || sendto(fd, "READY=1", 7, 0, (struct sockaddr *)&address, sizeof(address)) < 0)
                 return 1;

@@ -3,7 +3,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-/* The work, in a thread of its own. It says after each piece that it goes on. */
+/* The work, in a thread of its own. It says after each piece that it goes on.
+ */
 static void *work(void *userdata) {
         hale_probe *beat = userdata;
         char piece[4096];
@@ -24,8 +25,10 @@ int main(void) {
         if (r < 0)
                 return hale_exit_status(r);
 
-        /* No callback: the thread reports. Silence of 10 s makes it stale, and then `live` closes. */
-        r = hale_service_add_probe(service, &beat, "work", HALE_GATE_LIVE, NULL, NULL);
+        /* No callback: the thread reports. After 10 s of silence `live` closes.
+         */
+        r = hale_service_add_probe(service, &beat, "work", HALE_GATE_LIVE, NULL,
+                                   NULL);
         if (r >= 0)
                 r = hale_probe_set_interval_usec(beat, 2 * 1000 * 1000);
         if (r >= 0)

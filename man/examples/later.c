@@ -8,16 +8,18 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
-/* Sends the number of the run to a server that sends back what it gets (UDP, port 7). */
+/* Sends the run's number to a server that sends back what it gets (UDP 7). */
 static int check_echo(hale_probe *probe, void *userdata) {
         const int *fd = userdata;
         uint32_t run = hale_probe_get_run(probe);
 
-        return send(*fd, &run, sizeof(run), MSG_DONTWAIT) < 0 ? -errno : HALE_PENDING;
+        return send(*fd, &run, sizeof(run), MSG_DONTWAIT) < 0 ? -errno
+                                                              : HALE_PENDING;
 }
 
-/* An answer to an earlier run comes with that run's number, and is counted as late. */
-static int on_answer(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+/* An answer to an earlier run has another number: it is counted as late. */
+static int
+on_answer(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         uint32_t run;
 
         (void)source, (void)revents;
@@ -27,7 +29,8 @@ static int on_answer(sd_event_source *source, int fd, uint32_t revents, void *us
 }
 
 static int connect_echo(const char *address) {
-        struct sockaddr_in echo = { .sin_family = AF_INET, .sin_port = htons(7) };
+        struct sockaddr_in echo = { .sin_family = AF_INET,
+                                    .sin_port = htons(7) };
         int fd;
 
         if (inet_pton(AF_INET, address, &echo.sin_addr) != 1)
@@ -47,10 +50,11 @@ int main(int argc, char *argv[]) {
         if (r >= 0)
                 r = hale_service_new(&service, "later");
         if (r >= 0)
-                r = hale_service_add_probe(service, &probe, "echo", HALE_GATE_READY, check_echo, &fd);
+                r = hale_service_add_probe(service, &probe, "echo",
+                                           HALE_GATE_READY, check_echo, &fd);
         if (r >= 0)
-                r = sd_event_add_io(hale_service_get_event(service), NULL, fd, EPOLLIN, on_answer,
-                                    probe);
+                r = sd_event_add_io(hale_service_get_event(service), NULL, fd,
+                                    EPOLLIN, on_answer, probe);
         if (r >= 0)
                 r = hale_service_run(service);
 

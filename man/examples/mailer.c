@@ -3,9 +3,10 @@
 #include <poll.h>
 #include <stdio.h>
 
-/* Runs in a process of its own. If it crashes, it is started again, and the service goes on. */
+/* In a process of its own: if that crashes, it is started again. */
 static int mailer(hale_worker *worker, void *userdata) {
-        struct pollfd wait = { .fd = hale_worker_get_stop_fd(worker), .events = POLLIN };
+        struct pollfd wait = { .fd = hale_worker_get_stop_fd(worker),
+                               .events = POLLIN };
 
         (void)userdata;
         while (!hale_worker_should_stop(worker)) {
@@ -24,11 +25,13 @@ int main(void) {
         /* All of this runs in the worker's process as well. */
         r = hale_service_new(&service, "mail");
         if (r >= 0)
-                r = hale_service_add_worker(service, &worker, "mailer", mailer, NULL);
+                r = hale_service_add_worker(service, &worker, "mailer", mailer,
+                                            NULL);
         if (r >= 0)
-                r = hale_worker_set_heartbeat_usec(worker, HALE_WORKER_HEARTBEAT_USEC);
+                r = hale_worker_set_heartbeat_usec(worker,
+                                                   HALE_WORKER_HEARTBEAT_USEC);
         if (r >= 0)
-                r = hale_service_run(service); /* there it calls mailer(), and returns what that did */
+                r = hale_service_run(service); /* there it calls mailer() */
 
         hale_worker_unref(worker);
         hale_service_unref(service);

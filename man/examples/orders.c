@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <hale/hale.h>
+#include <stddef.h>
 
 static unsigned n_waiting; /* what this program works on */
 
@@ -16,9 +17,11 @@ int main(void) {
 
         r = hale_service_new(&orders, "orders");
         if (r >= 0)
-                r = hale_service_add_probe(orders, NULL, "queue", HALE_GATE_LIVE, check_queue, NULL);
+                r = hale_service_add_probe(orders, NULL, "queue",
+                                           HALE_GATE_READY, check_queue, NULL);
         if (r >= 0)
-                r = hale_service_add_check(orders, NULL, "db", HALE_GATE_READY, "tcp://[::1]:5432");
+                r = hale_service_add_check(orders, NULL, "db", HALE_GATE_READY,
+                                           "tcp://[::1]:5432");
         if (r >= 0)
                 r = hale_service_run(orders);
         hale_service_unref(orders);

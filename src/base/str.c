@@ -7,6 +7,9 @@
 
 #include "base/str.h"
 
+/* More than any line that is kept, so that what is cut off here is not missed there. */
+#define CLEAN_RAW_MAX 4096
+
 void text_done(Text *text) {
         assert(text);
 
@@ -282,4 +285,19 @@ void str_redact(char *string) {
                         mask(p, n);
                         p += n;
                 }
+}
+
+void str_clean(char *buffer, size_t size, const char *format, va_list ap) {
+        char raw[CLEAN_RAW_MAX];
+
+        assert(buffer);
+        assert(size > 0);
+
+        buffer[0] = '\0';
+        if (!format)
+                return;
+
+        (void)vsnprintf(raw, sizeof(raw), format, ap);
+        str_redact(raw);
+        (void)str_sanitize(raw, buffer, size);
 }

@@ -47,6 +47,13 @@ size_t str_sanitize_n(const char *input, size_t n, char *buffer, size_t size);
  * longer. Returns the length in bytes. */
 size_t str_cut(char *string, size_t n_characters);
 
+/*
+ * Formats what was said from outside for people: redacted, one clean line, cut to
+ * @size - 1 bytes. Redacts before it cuts: half a password is one too. @format may
+ * be NULL for nothing.
+ */
+void str_clean(char *buffer, size_t size, const char *format, va_list ap) _printf_(3, 0);
+
 bool str_starts(const char *string, const char *prefix);
 
 /* Length of the valid UTF-8 sequence at @s (at most @n bytes), or 0 if there is none. */

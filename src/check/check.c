@@ -164,6 +164,7 @@ int check_result_set(CheckResult *result, hale_status status, const char *format
 
         result->status = status;
         result->has_value = false;
+        result->unit = NULL;
         (void)str_sanitize(text, result->output, sizeof(result->output));
         return CHECK_ANSWERED;
 }

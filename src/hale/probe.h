@@ -137,8 +137,8 @@ int hale_probe_set_stale_usec(hale_probe *probe, uint64_t stale_usec);
  * With @blocking not 0 the callback runs in a thread of hale's pool and may
  * block. The deadline holds all the same: a thread that exceeds it is abandoned,
  * counted and shown, its answer dropped, and @userdata must stay valid until it
- * returns. It has a stack of 256 KiB. At most 2 such threads run at once and at most 4 are abandoned; then
- * blocking probes fail with that reason.
+ * returns. It has a stack of 256 KiB. At most 2 such threads run at once and at most 4 are
+ * abandoned; then blocking probes fail with that reason.
  *
  * Returns 0, -EINVAL for a probe without callback, -EBUSY while it runs.
  */

@@ -97,7 +97,7 @@ static bool bus_call_exists(const Bus *bus, const BusCall *call) {
         if (bus->dead)
                 return false;
 
-        TAILQ_FOREACH(other, &bus->calls, link) {
+        TAILQ_FOREACH (other, &bus->calls, link) {
                 if (other == call)
                         return true;
         }

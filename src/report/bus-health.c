@@ -144,7 +144,7 @@ static int append_probes(sd_bus_message *reply, const Health *health) {
         for (size_t i = 0; i < ELEMENTSOF(order); i++) {
                 unsigned left = health->n_verdict[order[i]];
 
-                TAILQ_FOREACH(probe, &health->probes, link) {
+                TAILQ_FOREACH (probe, &health->probes, link) {
                         if (room == 0 || left == 0)
                                 break;
                         if (probe->state.verdict != order[i])

@@ -225,7 +225,7 @@ static int enumerate_probes(sd_bus *link _unused_,
         if (!paths)
                 return -ENOMEM;
 
-        TAILQ_FOREACH(probe, &health->probes, link) {
+        TAILQ_FOREACH (probe, &health->probes, link) {
                 if (n == max)
                         break;
 

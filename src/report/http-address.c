@@ -60,11 +60,12 @@ static void add_ipv6(HttpAddresses *addresses, struct in6_addr ip, uint16_t port
 static int parse_path(const char *text, HttpAddresses *addresses) {
         struct sockaddr_un un = { .sun_family = AF_UNIX };
         HttpAddress *address = &addresses->addresses[addresses->n++];
+        size_t length = strlen(text);
 
-        if (strlen(text) >= sizeof(un.sun_path))
+        if (length >= sizeof(un.sun_path))
                 return -ENAMETOOLONG;
 
-        strcpy(un.sun_path, text);
+        memcpy(un.sun_path, text, length + 1);
         memcpy(&address->address, &un, sizeof(un));
         address->length = sizeof(un);
         return 0;
@@ -83,7 +84,6 @@ static int parse_host(const char *host, uint16_t port, HttpAddresses *addresses)
                 return 0;
         }
 
-        addresses->either = true;
         if (strcmp(host, "localhost") == 0) {
                 add_ipv4(addresses, (struct in_addr){ htonl(INADDR_LOOPBACK) }, port);
                 add_ipv6(addresses, in6addr_loopback, port);

@@ -14,7 +14,6 @@
  * Port 0 lets the kernel choose. Names are not resolved: that could block.
  */
 
-#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -26,9 +25,9 @@ typedef struct HttpAddress {
 
 #define HTTP_ADDRESSES_MAX 2
 
+/* Two are of IPv4 and IPv6, in this order. */
 typedef struct HttpAddresses {
         unsigned n;
-        bool either; /* it is enough if one of them can be had */
         HttpAddress addresses[HTTP_ADDRESSES_MAX];
 } HttpAddresses;
 

@@ -179,7 +179,7 @@ static int listener_take_one(HttpListener *listener) {
         HttpServer *server = listener->server;
         bool reserved = false;
         HttpPeer peer;
-        int fd, r;
+        int fd = -EBADF, r;
 
         r = listener_accept(listener, &fd, &peer);
         if (r == -EMFILE || r == -ENFILE) {
@@ -352,7 +352,7 @@ static int server_listen_one(HttpServer *server, const HttpAddress *address) {
 int http_server_listen(HttpServer *server, const char *text) {
         HttpAddresses addresses;
         unsigned n = 0;
-        int first = 0, r;
+        int r;
 
         assert(server);
         assert(text);
@@ -365,12 +365,20 @@ int http_server_listen(HttpServer *server, const char *text) {
                 return r;
 
         for (unsigned i = 0; i < addresses.n; i++) {
-                r = server_listen_one(server, &addresses.addresses[i]);
-                if (r >= 0)
+                int q = server_listen_one(server, &addresses.addresses[i]);
+
+                if (q >= 0)
                         n++;
-                else if (first == 0)
-                        first = r;
+                else
+                        r = q;
+                /* A family that this machine does not have may be missing; what is taken may not.
+                 */
+                if (q < 0 && q != -EAFNOSUPPORT && q != -EADDRNOTAVAIL) {
+                        for (; n > 0; n--)
+                                listener_drop(TAILQ_LAST(&server->listeners, HttpListeners));
+                        break;
+                }
         }
 
-        return n > 0 ? 0 : first;
+        return n > 0 ? 0 : r;
 }

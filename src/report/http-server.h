@@ -161,8 +161,8 @@ int http_server_add_listener(HttpServer *server, int fd);
 
 /*
  * Binds the addresses that @text names (see http-address.h) and listens on all of
- * them or, on failure, none. Of two loopback addresses one is enough. The path of
- * a local socket is removed again at the end.
+ * them or, on failure, none. A machine without IPv6, or without IPv4, does with
+ * the other. The path of a local socket is removed again at the end.
  */
 int http_server_listen(HttpServer *server, const char *text);
 

@@ -75,7 +75,7 @@ static int write_components(Text *text, const Health *health, hale_gate gate, bo
         int r;
 
         (void)text_append(text, ",\"components\":{");
-        TAILQ_FOREACH(probe, &health->probes, link) {
+        TAILQ_FOREACH (probe, &health->probes, link) {
                 if (gate != HALE_GATE_NONE && !(probe->state.policy.gates & (unsigned)gate))
                         continue;
 

@@ -224,7 +224,7 @@ int json_write_health(Text *text, const Health *health, const JsonView *view) {
 
         if (json_builder_end(&root, text, true) == 0) {
                 (void)text_append(text, ",\"checks\":{");
-                TAILQ_FOREACH(probe, &health->probes, link) {
+                TAILQ_FOREACH (probe, &health->probes, link) {
                         (void)text_append(text, comma);
                         if (write_check(text, probe, view->details) < 0)
                                 break;

@@ -85,7 +85,7 @@ append_probes(Text *text, const Health *health, const TextQuery *query, Excludes
         const HealthProbe *probe;
         size_t n_failed = 0;
 
-        TAILQ_FOREACH(probe, &health->probes, link) {
+        TAILQ_FOREACH (probe, &health->probes, link) {
                 if (!(probe->state.policy.gates & (unsigned)query->gate))
                         continue;
 

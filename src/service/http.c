@@ -285,9 +285,17 @@ int service_http_start(hale_service *service) {
         return http_server_start(&service->http, PRIORITY_HTTP);
 }
 
+static void on_http_drained(HttpServer *server, void *userdata) {
+        hale_service *service = userdata;
+
+        (void)server;
+        (void)sd_event_exit(service->event, 0);
+}
+
 void service_http_stop(hale_service *service) {
-        if (service->http_open)
-                (void)http_server_drain(&service->http, HTTP_DRAIN_USEC, NULL, NULL);
+        if (!service->http_open ||
+            http_server_drain(&service->http, HTTP_DRAIN_USEC, on_http_drained, service) == 0)
+                (void)sd_event_exit(service->event, 0);
 }
 
 void service_http_done(hale_service *service) {

@@ -46,16 +46,7 @@ int link_begin(hale_link *self) {
 }
 
 void link_clean_reason(char reason[static OUTPUT_LENGTH_MAX], const char *format, va_list ap) {
-        char raw[4 * OUTPUT_LENGTH_MAX];
-
-        reason[0] = '\0';
-        if (!format)
-                return;
-
-        /* Redacts before it cuts: half a password is one too. */
-        (void)vsnprintf(raw, sizeof(raw), format, ap);
-        str_redact(raw);
-        (void)str_sanitize(raw, reason, OUTPUT_LENGTH_MAX);
+        str_clean(reason, OUTPUT_LENGTH_MAX, format, ap);
 }
 
 static int result_of(LinkChange change) {

@@ -21,19 +21,6 @@
 
 __thread bool on_loop_thread;
 
-/* Redacts before it cuts: half a password is one too. */
-static void report_set_text(Report *report, const char *format, va_list ap) {
-        char raw[4 * OUTPUT_LENGTH_MAX];
-
-        report->output[0] = '\0';
-        if (!format)
-                return;
-
-        (void)vsnprintf(raw, sizeof(raw), format, ap);
-        str_redact(raw);
-        (void)str_sanitize(raw, report->output, sizeof(report->output));
-}
-
 static void report_set_value(Report *report, double value, const char *unit) {
         report->has_value = true;
         report->value = value;
@@ -74,8 +61,11 @@ static int probe_hand_over(hale_probe *probe, Report *report) {
         return probe_take_report(probe, report);
 }
 
-static int
-probe_report(hale_probe *probe, uint32_t run, hale_status status, const char *format, va_list ap) {
+_printf_(4, 0) static int probe_report(hale_probe *probe,
+                                       uint32_t run,
+                                       hale_status status,
+                                       const char *format,
+                                       va_list ap) {
         Report *place, report;
 
         RETURN_IF_FAIL(probe, -EINVAL);
@@ -84,7 +74,7 @@ probe_report(hale_probe *probe, uint32_t run, hale_status status, const char *fo
         if (place) {
                 place->given = true;
                 place->status = status;
-                report_set_text(place, format, ap);
+                str_clean(place->output, sizeof(place->output), format, ap);
                 return HALE_REPORTED;
         }
 
@@ -92,7 +82,7 @@ probe_report(hale_probe *probe, uint32_t run, hale_status status, const char *fo
         report.given = true;
         report.has_value = false;
         report.run = run;
-        report_set_text(&report, format, ap);
+        str_clean(report.output, sizeof(report.output), format, ap);
         return probe_hand_over(probe, &report);
 }
 

@@ -232,5 +232,4 @@ void service_finish(hale_service *service, int result) {
         if (service->bus)
                 bus_stop(service->bus);
         service_http_stop(service);
-        (void)sd_event_exit(service->event, 0);
 }

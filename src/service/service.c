@@ -96,11 +96,16 @@ _public_ void hale_service_unrefp(hale_service **service) {
 }
 
 static int service_init(hale_service *service, const char *name) {
-        int r;
+        int passed, r;
 
         service->name = strdup(name);
         if (!service->name)
                 return -ENOMEM;
+
+        /* Before anything is opened that could be taken for a socket that was passed. */
+        passed = service_listen_take(service);
+        if (passed == -ENOMEM)
+                return passed;
 
         r = service_child_init(service);
         if (r < 0)
@@ -120,9 +125,11 @@ static int service_init(hale_service *service, const char *name) {
         if (r < 0)
                 return r;
 
-        r = service_listen_take(service);
-        if (r < 0)
-                return r;
+        if (passed < 0)
+                (void)journal_log(
+                        &service->journal, LOG_WARNING,
+                        "$LISTEN_FDS promises sockets that are not there, and is ignored: %s",
+                        strerror(-passed));
 
         if (!service->is_worker)
                 service_identify(service);

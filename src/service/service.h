@@ -320,7 +320,7 @@ int service_listen_take(hale_service *service);
 int service_listen_next(hale_service *service, const char *name);
 void service_listen_done(hale_service *service);
 int service_http_start(hale_service *service);
-void service_http_stop(hale_service *service);
+void service_http_stop(hale_service *service); /* ends the loop when replies are out */
 void service_http_done(hale_service *service);
 int service_bus_start(hale_service *service);
 

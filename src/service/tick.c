@@ -75,6 +75,7 @@ static void service_gap(hale_service *service, uint64_t gap_usec, uint64_t now_u
 
         service_activate_probes(service, now_usec, true);
         service_workers_forgive(service);
+        service_links_ask(service);
         service_watch_step(service);
 }
 

@@ -137,7 +137,7 @@ void service_workers_check(hale_service *service) {
         }
 
         if (stop_usec > STOP_TIMEOUT_USEC)
-                (void)journal_log(&service->journal, LOG_INFO,
+                (void)journal_log(&service->journal, LOG_DEBUG,
                                   "The workers of '%s' may take %s to stop together, which is more "
                                   "than the 20s they are given: some may be killed early",
                                   service->name, usec_format(stop_usec, text));

@@ -177,7 +177,8 @@ static void test_stop(void) {
         hale_service *service = start(&manager, WATCHDOG, HALE_GATE_READY, switchable, &on);
 
         g_assert_cmpint(hale_service_set_drain_usec(service, 100000), ==, 0);
-        g_assert_cmpint(hale_service_set_drain_usec(service, G_USEC_PER_SEC * (uint64_t)3600), ==, -EINVAL);
+        g_assert_cmpint(hale_service_set_drain_usec(service, G_USEC_PER_SEC * (uint64_t)3600), ==,
+                        -EINVAL);
         g_assert_cmpint(hale_service_on_stop(service, handle, &handler), ==, 0);
         g_assert_cmpint(hale_service_stop(service), ==, -ESTALE);
         g_assert_cmpint(hale_service_start(service), ==, 0);

@@ -12,7 +12,7 @@ import re
 import sys
 
 TAIL_LINES = 30
-LINE = re.compile(r"^(not )?ok\b(?P<what>.*?)(#\s*(?P<directive>SKIP|TODO)\S*\s*(?P<reason>.*))?$", re.I)
+LINE = re.compile(r"^(not )?ok\b(?P<what>.*?)(?P<skip>#\s*SKIP\S*\s*(?P<reason>.*))?$", re.I)
 PLAN_SKIP = re.compile(r"^1\.\.0\b.*#\s*SKIP\S*\s*(?P<reason>.*)$", re.I)
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
@@ -43,7 +43,7 @@ def add_lines(test, summary):
         elif match := LINE.match(line):
             seen += 1
             name = f"{test['name']}: {match['what'].strip()}"
-            if match["directive"]:
+            if match["skip"]:
                 summary.add(SKIPPED, name, match["reason"])
             elif match[1]:
                 failed += 1

@@ -10,11 +10,13 @@
  * Serves the listening socket that it finds as descriptor 3, as a socket unit
  * passes it. With --close each connection gets one answer and is closed; with
  * --eager it is read at once after accept(2), which pays under TCP_DEFER_ACCEPT.
+ * With --body N the answer is N bytes long, for what the copying of a long one costs.
  */
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -31,12 +33,21 @@ static const char answer_close[] = HEAD "Connection: close\r\n\r\nok";
 static bool arg_close = false;
 static bool arg_eager = false;
 
+/* --body: the answer, and its length; connections block then until all of it is taken. */
+static char *long_answer = NULL;
+static size_t long_size = 0;
+
 /* Returns false if the connection is not open any more. */
 static bool serve(int fd) {
         const char *answer = arg_close ? answer_close : answer_keep;
         size_t size = arg_close ? sizeof(answer_close) - 1 : sizeof(answer_keep) - 1;
         char buffer[4096];
         ssize_t n;
+
+        if (long_answer) {
+                answer = long_answer;
+                size = long_size;
+        }
 
         n = read(fd, buffer, sizeof(buffer));
         if (n < 0 && errno == EAGAIN)
@@ -55,7 +66,8 @@ static void accept_all(int epoll_fd) {
                 struct epoll_event event = { .events = EPOLLIN };
                 int fd;
 
-                fd = accept4(LISTEN_FD, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                fd = accept4(LISTEN_FD, NULL, NULL,
+                             SOCK_CLOEXEC | (long_answer ? 0 : SOCK_NONBLOCK));
                 if (fd < 0)
                         return;
                 if (arg_eager && arg_close && !serve(fd))
@@ -85,6 +97,23 @@ static int loop(int epoll_fd) {
         }
 }
 
+static int make_long_answer(size_t length) {
+        char head[128];
+        int n;
+
+        n = snprintf(head, sizeof(head),
+                     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n",
+                     length);
+        long_size = (size_t)n + length;
+        long_answer = malloc(long_size);
+        if (!long_answer)
+                return -ENOMEM;
+
+        memcpy(long_answer, head, (size_t)n);
+        memset(long_answer + n, 'x', length);
+        return 0;
+}
+
 int main(int argc, char *argv[]) {
         struct epoll_event event = { .events = EPOLLIN, .data.fd = LISTEN_FD };
         int epoll_fd;
@@ -92,6 +121,9 @@ int main(int argc, char *argv[]) {
         for (int i = 1; i < argc; i++) {
                 arg_close = arg_close || strcmp(argv[i], "--close") == 0;
                 arg_eager = arg_eager || strcmp(argv[i], "--eager") == 0;
+                if (strcmp(argv[i], "--body") == 0 && i + 1 < argc &&
+                    make_long_answer(strtoul(argv[++i], NULL, 10)) < 0)
+                        return 1;
         }
 
         epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -212,5 +212,70 @@
  * default stack limit. */
 #define SPAWN_ARGUMENTS_MAX ((size_t)2 * 1024 * 1024)
 
+/* Faults that are injected at once: a rehearsal is of one thing, or of a few that come together. */
+#define INJECTIONS_MAX 8
+#define INJECTION_MIN_USEC USEC_PER_MSEC
+#define INJECTION_MAX_USEC (10 * USEC_PER_MINUTE)
+
+/* "hang-worker NAME". */
+#define INJECTION_MAX (NAME_LENGTH_MAX + 17)
+
+/* All of them, with commas. */
+#define REHEARSAL_TEXT_MAX (INJECTIONS_MAX * (INJECTION_MAX + 2))
+
+/* What a rehearsal may leak: enough for any limit that is worth a try, not for a whole machine. */
+#define LEAK_MAX ((uint64_t)1024 * 1024 * 1024)
+
 /* Connections that a service keeps: one for each thing that it depends on, and some pools. */
 #define LINKS_MAX 256
+
+/*
+ * The flight recorder and the blame of a stalled loop. The record is of fixed size, and each of its
+ * parts is one of a fixed number.
+ */
+
+/* All of it: small enough to keep for every service of a host, and for systemd to hold. */
+#define RECORDER_SIZE ((size_t)64 * 1024)
+
+/* A bad day: a probe that flaps each minute for two hours, or a hundred deaths. */
+#define RECORDER_ENTRIES_MAX 256
+
+/* One line of the history; reasons in full are in the state and the journal. */
+#define RECORDER_TEXT_MAX 84
+
+/* Changes of probes that are recorded in a window, so that one storm does not push out the history
+ * before it; what is left out is counted. */
+#define RECORDER_PROBES_MAX 64U
+#define RECORDER_WINDOW_USEC (10 * USEC_PER_SEC)
+
+/* Frames of a stack: from the hanging call up to main(), through the loop and the library, takes
+ * about twenty. */
+#define STACK_FRAMES_MAX 48
+
+/* A stack as text: frames of some 60 bytes each. */
+#define STACK_TEXT_MAX 3072
+
+/* "check_engine+0x12": C++ names are longer, and cut. */
+#define FUNCTION_LENGTH_MAX 128
+
+/* Files that code was loaded from: a service of ours loads some ten, most others below forty; what
+ * is beyond is shown as an address. */
+#define MODULES_MAX 32
+#define MODULE_PATH_MAX 208
+
+/* Symbols of a file that are looked at: twice those of a browser. */
+#define SYMBOLS_MAX 2000000
+
+/* How long the hung thread may take to show its stack, before it is told without. */
+#define STACK_ANSWER_USEC (200 * USEC_PER_MSEC)
+
+/* Samples in one document of metrics: Prometheus takes half a second for so many, and more of one
+ * target are refused in most places (sample_limit). It is room for 1900 probes. */
+#define METRICS_LINES_MAX 50000U
+
+/* Descriptors that are listed to count them, where the kernel does not tell their number: at 2 us
+ * each that holds the loop for 20 ms. Above it their number is left out. */
+#define DESCRIPTORS_COUNTED_MAX 10000U
+
+/* Probes whose durations are counted, at a hundred bytes each: as many as have room there. */
+#define HISTOGRAMS_MAX 2048U

@@ -199,8 +199,8 @@ static int memory_check_init(Check *check, const char *text, CheckError *error) 
                 return check_complain(check, text, error, KEY_RSS_WARN, "at most that of 'rss_max'",
                                       "the amount");
 
-        /* What cannot be opened now is tried again at every run, which then says why. */
-        (void)memory_open(self);
+        /* The first run opens what is read, and later ones again what could not be had: nobody who
+         * waits for READY=1 should wait for the kernel's list of mounts. */
         return 0;
 }
 

@@ -19,6 +19,7 @@ void loop_lag_note(LoopLag *lag, uint64_t due_usec, uint64_t now_usec) {
         lag->n_notes++;
         lag->last_usec = usec_sub(now_usec, due_usec);
         lag->max_usec = MAX(lag->max_usec, lag->last_usec);
+        histogram_note(&lag->histogram, lag->last_usec);
 
         LIST_FOREACH (reader, &lag->readers, link)
                 reader->max_usec = MAX(reader->max_usec, lag->last_usec);

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "core/histogram.h"
+
 typedef struct LoopLagReader {
         LIST_ENTRY(LoopLagReader) link;
         uint64_t max_usec; /* since it was last read */
@@ -24,6 +26,7 @@ typedef struct LoopLag {
         uint64_t last_usec; /* the latest that was noted */
         uint64_t max_usec;  /* over all time */
         uint64_t n_notes;
+        Histogram histogram; /* of all notes */
 } LoopLag;
 
 void loop_lag_init(LoopLag *lag);

@@ -77,6 +77,13 @@
 #define LOOP_LAG_WARN_USEC (200 * USEC_PER_MSEC)
 #define LOOP_LAG_FAIL_USEC (5 * USEC_PER_SEC)
 
+/* A loop that hangs is blamed while two thirds of WatchdogSec= are left: a turn that is due with
+ * the ping, a third later, is told at three quarters at the latest. */
+#define STALLS_PER_WATCHDOG 3
+
+/* Below this a stall is what any busy machine does to a process. */
+#define STALL_MIN_USEC (10 * USEC_PER_MSEC)
+
 /* Reconnecting: soon the first time, never a storm, never giving up. */
 #define RECONNECT_MIN_USEC (200 * USEC_PER_MSEC)
 #define RECONNECT_MAX_USEC (30 * USEC_PER_SEC)
@@ -160,3 +167,30 @@
 #define TCP_KEEPALIVE_INTERVAL_SEC 10
 #define TCP_KEEPALIVE_PROBES 3
 #define TCP_UNACKNOWLEDGED_MSEC 15000
+
+/* Remedies: what takes longer than this in a loop or a pool is itself a fault. */
+#define REMEDY_TIMEOUT_USEC (30 * USEC_PER_SEC)
+
+/* A remedy that is needed again within minutes does not heal: wait longer each time, up to an
+ * hour, and not more often than six times in one (monit's `N restarts within M cycles`). */
+#define REMEDY_COOLDOWN_USEC (60 * USEC_PER_SEC)
+#define REMEDY_COOLDOWN_MAX_USEC USEC_PER_HOUR
+#define REMEDY_BUDGET 6
+#define REMEDY_BUDGET_USEC USEC_PER_HOUR
+
+/* So long after it could have been used again and was not, a remedy cools down as at first. */
+#define REMEDY_STABLE_USEC (10 * USEC_PER_MINUTE)
+
+/* Memory: giving back begins between the warning and the failure, after three samples, and again
+ * every 30 s as systemd's own services do. Who is at 95 % for a minute after it goes in order,
+ * before the kernel kills. */
+#define MEMORY_TRIM_PERCENT 90
+#define MEMORY_TRIM_SAMPLES 3
+#define MEMORY_TRIM_COOLDOWN_USEC (30 * USEC_PER_SEC)
+#define MEMORY_RESTART_USEC (60 * USEC_PER_SEC)
+
+/* PSI: some task waits for memory for 200 ms in 2 s, which is what systemd chose (PRESSURE.md); a
+ * window of 2 s is what the kernel grants the unprivileged. As an average that is 10 %. */
+#define PRESSURE_STALL_USEC (200 * USEC_PER_MSEC)
+#define PRESSURE_WINDOW_USEC (2 * USEC_PER_SEC)
+#define PRESSURE_PERCENT 10

@@ -161,8 +161,10 @@ bool health_update(Health *health, uint64_t now_usec, HealthSummary *ret_old) {
         health->summary = summary;
         health->n_changes++;
         health->revision++;
-        if (old.status != summary.status)
+        if (old.status != summary.status) {
                 health->status_since_usec = now_usec;
+                health->n_transitions[old.status][summary.status]++;
+        }
         if (ret_old)
                 *ret_old = old;
         return true;
@@ -226,16 +228,11 @@ static const HealthProbe *health_awaited(const Health *health) {
                                : health_culprit(health, HALE_GATE_STARTUP);
 }
 
-const char *health_sentence(const Health *health, char *buffer, size_t size) {
-        const HealthSummary *summary;
+static void sentence_plain(const Health *health, char *buffer, size_t size) {
+        const HealthSummary *summary = &health->summary;
         const HealthProbe *probe;
         char what[512];
 
-        assert(health);
-        assert(buffer);
-        assert(size > 0);
-
-        summary = &health->summary;
         if (summary->phase == HALE_STOPPING) {
                 (void)snprintf(buffer, size, "stopping");
         } else if (!summary->live && (probe = health_culprit(health, HALE_GATE_LIVE))) {
@@ -255,6 +252,26 @@ const char *health_sentence(const Health *health, char *buffer, size_t size) {
         } else {
                 sentence_open(health, buffer, size);
         }
+}
 
+bool health_is_rehearsing(const Health *health) {
+        assert(health);
+
+        return health->rehearsal && health->rehearsal[0];
+}
+
+const char *health_sentence(const Health *health, char *buffer, size_t size) {
+        size_t n = 0;
+
+        assert(health);
+        assert(buffer);
+        assert(size > 0);
+
+        if (health_is_rehearsing(health)) {
+                (void)snprintf(buffer, size, "REHEARSAL (%s): ", health->rehearsal);
+                n = strlen(buffer);
+        }
+
+        sentence_plain(health, buffer + n, size - n);
         return buffer;
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "core/histogram.h"
 #include "core/probe-state.h"
 #include "hale/health.h"
 
@@ -28,6 +29,7 @@ typedef struct HealthProbe {
         const char *output;     /* the owner's, cleaned and one line; never NULL */
         const char *unit;       /* of @value; NULL: no value */
         uint64_t realtime_usec; /* of the last result, 0 if none */
+        Histogram *durations;   /* the owner's, of the runs; NULL: they are not counted */
         ProbeState state;
 
         TAILQ_ENTRY(HealthProbe) link;
@@ -64,10 +66,13 @@ typedef struct Health {
         uint64_t maintenance_until_usec; /* CLOCK_MONOTONIC; USEC_NEVER: until ended */
         const char *maintenance_reason;  /* the owner's; never NULL */
 
+        const char *rehearsal; /* the faults injected on purpose; NULL or "": none; the owner's */
+
         uint64_t status_since_usec; /* CLOCK_MONOTONIC */
         uint64_t status_since_realtime_usec;
         uint64_t n_changes;
-        uint64_t revision; /* grows with every change of anything shown */
+        uint64_t n_transitions[4][4]; /* of the status, from and to */
+        uint64_t revision;            /* grows with every change of anything shown */
 } Health;
 
 void health_init(Health *health, uint64_t now_usec);
@@ -93,6 +98,9 @@ const HealthProbe *health_culprit(const Health *health, hale_gate gate);
 
 /* One sentence for people: "ready; 4 probes pass", "not ready: db: connection refused". */
 const char *health_sentence(const Health *health, char *buffer, size_t size);
+
+/* Is something broken on purpose? Then every report says so. */
+bool health_is_rehearsing(const Health *health);
 
 /* Is this probe's part of @gate open? */
 bool health_probe_passes(const HealthProbe *probe, hale_gate gate);

@@ -54,6 +54,7 @@ static void heartbeat_take(Heartbeat *heartbeat,
         heartbeat->value = value;
         heartbeat->since_usec = CLAMP(value, heartbeat->since_usec, now_usec);
         heartbeat->excused_usec = 0;
+        heartbeat->n_late = 0;
         heartbeat->run_usec = chance->run_usec;
         heartbeat->wait_usec = heartbeat->looked.wait_usec;
 }
@@ -65,14 +66,15 @@ static uint64_t heartbeat_pause(const Heartbeat *heartbeat, uint64_t own) {
         if (heartbeat->silent_usec < limit)
                 return limit - heartbeat->silent_usec;
 
-        return MAX(MIN(limit - own, limit / 4), 1);
+        return MAX(MIN(usec_sub(limit, own), limit / 4), 1);
 }
 
 HeartbeatVerdict heartbeat_check(Heartbeat *heartbeat,
                                  uint64_t value,
                                  const HeartbeatChance *chance,
                                  uint64_t now_usec) {
-        uint64_t limit, late, own;
+        uint64_t limit, own;
+        bool late;
 
         assert(heartbeat);
         assert(chance);
@@ -83,13 +85,16 @@ HeartbeatVerdict heartbeat_check(Heartbeat *heartbeat,
                 return HEARTBEAT_STARVED;
         }
 
-        late = usec_sub(now_usec, heartbeat->due_usec);
+        late = usec_sub(now_usec, heartbeat->due_usec) > heartbeat_slack(heartbeat);
         if (value != heartbeat->value)
                 heartbeat_take(heartbeat, value, chance, now_usec);
-        if (late > heartbeat_slack(heartbeat))
-                heartbeat->excused_usec += late;
 
         heartbeat->silent_usec = usec_sub(now_usec, heartbeat->since_usec);
+        if (late && heartbeat->n_late < HEARTBEAT_PATIENCE) {
+                heartbeat->excused_usec = heartbeat->silent_usec;
+                heartbeat->n_late++;
+        }
+
         own = heartbeat_own(heartbeat, chance);
         heartbeat->looked = *chance;
         if (own >= limit ||

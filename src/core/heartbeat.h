@@ -11,8 +11,8 @@
  *   - what it waited for a processor does not count (the scheduler says how long);
  *   - while it waits for one right now, which the scheduler has not added up yet,
  *     only the time that it did run counts;
- *   - what the one who looks was late himself does not count: whatever held him
- *     up (a paused machine, a frozen group) may have held up the worker, too;
+ *   - when the one who looks is late himself, nothing counts so far: whatever held
+ *     him up (a paused machine, a frozen group) may have held up the worker, too;
  *   - a worker that a debugger has stopped is not looked at.
  *
  * After HEARTBEAT_PATIENCE limits without a beat nothing of this matters any more.
@@ -42,6 +42,7 @@ typedef struct Heartbeat {
         uint64_t since_usec;    /* silent since then */
         uint64_t due_usec;      /* when to look again */
         uint64_t excused_usec;  /* of the silence, because the looker was late */
+        unsigned n_late;        /* how often he was, in this silence */
         HeartbeatChance looked; /* at the last look */
         uint64_t run_usec;      /* of the chance at the look that saw the last beat */
         uint64_t wait_usec;     /* and at the look before that one */

@@ -5,9 +5,9 @@
 #include "core/histogram.h"
 
 const uint64_t histogram_bounds_usec[HISTOGRAM_BOUNDS] = {
-        1 * USEC_PER_MSEC,   3 * USEC_PER_MSEC,   10 * USEC_PER_MSEC,
-        30 * USEC_PER_MSEC,  100 * USEC_PER_MSEC, 300 * USEC_PER_MSEC,
-        1000 * USEC_PER_MSEC, 3 * USEC_PER_SEC,   10 * USEC_PER_SEC,
+        1 * USEC_PER_MSEC,    3 * USEC_PER_MSEC,   10 * USEC_PER_MSEC,
+        30 * USEC_PER_MSEC,   100 * USEC_PER_MSEC, 300 * USEC_PER_MSEC,
+        1000 * USEC_PER_MSEC, 3 * USEC_PER_SEC,    10 * USEC_PER_SEC,
 };
 
 void histogram_note(Histogram *histogram, uint64_t usec) {

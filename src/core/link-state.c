@@ -55,18 +55,22 @@ static void link_state_forgive(LinkState *state) {
         state->n_failures = 0;
 }
 
-void link_state_init(LinkState *state, const LinkPolicy *policy) {
+void link_state_set_policy(LinkState *state, const LinkPolicy *policy) {
         assert(state);
+        assert(state->generation == 0);
         assert(policy);
         assert(policy->backoff_min_usec > 0);
         assert(policy->backoff_max_usec >= policy->backoff_min_usec);
 
-        *state = (LinkState){
-                .policy = *policy,
-                .status = LINK_DOWN,
-                .due_usec = USEC_NEVER,
-        };
+        state->policy = *policy;
         link_state_forgive(state);
+}
+
+void link_state_init(LinkState *state, const LinkPolicy *policy) {
+        assert(state);
+
+        *state = (LinkState){ .status = LINK_DOWN, .due_usec = USEC_NEVER };
+        link_state_set_policy(state, policy);
 }
 
 /* The only place that writes @status. */

@@ -75,6 +75,9 @@ const char *link_breaker_to_string(LinkBreaker breaker);
 void link_policy_default(LinkPolicy *policy);
 void link_state_init(LinkState *state, const LinkPolicy *policy);
 
+/* Only before the first attempt. */
+void link_state_set_policy(LinkState *state, const LinkPolicy *policy);
+
 /* From now on it is kept up, beginning at once; and no longer. */
 void link_state_start(LinkState *state, uint64_t now_usec);
 void link_state_stop(LinkState *state, uint64_t now_usec);

@@ -14,8 +14,12 @@
  * attribute. A call in a forked child returns -ECHILD: children start anew.
  */
 
+#include <stddef.h>
+
 #include "hale/health.h"
 #include "hale/link.h"
 #include "hale/probe.h"
+#include "hale/rehearsal.h"
+#include "hale/remedy.h"
 #include "hale/service.h"
 #include "hale/worker.h"

@@ -69,12 +69,15 @@ const char *hale_link_state_to_string(hale_link_state state);
  *   close  leaves nothing of the connection, or of the attempt. Called exactly once for
  *          each open(), whatever became of it, and before the next. After it nothing may
  *          be told of that connection any more.
+ *   changed  as hale_link_on_change(), for a library that leaves that to the program: comes
+ *          before it, and in the loop's thread for blocking links, too.
  *   free   called once, when nothing is called any more: @userdata may go.
  */
 typedef struct hale_link_ops {
         int (*open)(hale_link *link, void *userdata);
         int (*check)(hale_link *link, void *userdata);
         void (*close)(hale_link *link, void *userdata);
+        void (*changed)(hale_link *link, void *userdata);
         void (*free)(void *userdata);
 } hale_link_ops;
 
@@ -129,20 +132,22 @@ int hale_link_answer(hale_link *link, uint32_t generation, int result);
 int hale_link_reopen(hale_link *link);
 
 /*
+ * Settings: before the first attempt, which is made when the service has started, or, for a
+ * link that was added later, when the loop turns next.
+ *
  * With @blocking not 0, open(), check() and close() run in a thread of hale's pool, one
  * at a time, and may block; HALE_PENDING is then no answer. The deadlines hold all the
  * same: a thread that exceeds one is abandoned and counted, and the link stays down
  * until it returns, so that no link holds more than one. @userdata must stay valid until
  * the free function was called. A call that waits without end of its own is never freed.
  *
- * Before the start. Returns 0, -EINVAL without open(), -EBUSY.
+ * Returns 0, -EINVAL without open(), -EBUSY after the first attempt.
  */
 int hale_link_set_blocking(hale_link *link, int blocking);
 
 /*
  * The deadline of an attempt (5 s); how often it is checked (10 s; UINT64_MAX: never) and
- * how long that may take (5 s). Between 1 ms and a day. Before the start. Return 0,
- * -EINVAL, -EBUSY.
+ * how long that may take (5 s). Between 1 ms and a day. Return 0, -EINVAL, -EBUSY.
  */
 int hale_link_set_connect_timeout_usec(hale_link *link, uint64_t usec);
 int hale_link_set_check_interval_usec(hale_link *link, uint64_t usec);
@@ -157,7 +162,7 @@ int hale_link_set_check_timeout_usec(hale_link *link, uint64_t usec);
  * After @failures in a row (5; 0: never) the breaker opens: the pause before each trial
  * grows to at least 12 s, or @max_usec.
  *
- * Before the start. Return 0, -EINVAL unless 1 ms <= min <= max <= 1 day, -EBUSY.
+ * Return 0, -EINVAL unless 1 ms <= min <= max <= 1 day, -EBUSY.
  */
 int hale_link_set_backoff_usec(hale_link *link, uint64_t min_usec, uint64_t max_usec);
 int hale_link_set_stable_usec(hale_link *link, uint64_t stable_usec);
@@ -165,8 +170,8 @@ int hale_link_set_breaker(hale_link *link, unsigned failures);
 
 /*
  * What the link's probe closes while it is not up: HALE_GATE_READY (the default),
- * HALE_GATE_STARTUP, both, or nothing for what the service can do without. Before the
- * start. Returns 0, -EBUSY, -EINVAL, also for HALE_GATE_LIVE:
+ * HALE_GATE_STARTUP, both, or nothing for what the service can do without. Returns 0,
+ * -EBUSY, -EINVAL, also for HALE_GATE_LIVE:
  */
 int hale_link_set_gates(hale_link *link, int gates);
 
@@ -174,7 +179,7 @@ int hale_link_set_gates(hale_link *link, int gates);
  * Closes `live`, too, while the link is down: when the other side has an outage, this
  * service, and every one that does the same, is restarted again and again until it is
  * over. Only for a connection that a new process can make and this one cannot. Is
- * written to the log. Before the start. Returns 0, -EBUSY.
+ * written to the log. Returns 0, -EBUSY.
  */
 int hale_link_set_gates_live_dangerously(hale_link *link);
 
@@ -203,9 +208,9 @@ void *hale_link_get_userdata(hale_link *link, const hale_link_ops *ops);
  * Helps for open().
  *
  * _resolve(): asks for the addresses of @host in the pool, for names are resolved anew
- * at each attempt and getaddrinfo(3) blocks. Then calls @resolved with them in numbers
- * ("192.0.2.1", "fe80::1%eth0"), from 1 to 16, unless the attempt is over; a name that is
- * not known fails it. Numbers are called back at once, from within. One at a time.
+ * at each attempt and getaddrinfo(3) blocks. Then calls @resolved, unless the attempt is
+ * over, with up to 16 of them in numbers ("192.0.2.1", "fe80::1%eth0"); or with none and
+ * why, for hale_link_down(). Numbers are called back at once, from within. One at a time.
  * Returns 0, -EINVAL, -EBUSY, -ESTALE when it is not connecting, -EAGAIN when the threads of
  * the pool are stuck (the last lookup of this link, for instance), -ENOMEM.
  *
@@ -216,6 +221,7 @@ void *hale_link_get_userdata(hale_link *link, const hale_link_ops *ops);
 typedef void (*hale_link_resolved_t)(hale_link *link,
                                      const char *const *addresses,
                                      unsigned n_addresses,
+                                     const char *error,
                                      void *userdata);
 int hale_link_resolve(hale_link *link, const char *host, hale_link_resolved_t resolved);
 int hale_link_tune_socket(int fd);

@@ -9,14 +9,17 @@
  * watchdog only while the live probes pass.
  *
  *     int main(void) {
- *             hale_service *service;
+ *             hale_service *service = NULL;
  *             int r;
  *
  *             r = hale_service_new(&service, "orders");
  *             if (r >= 0)
- *                     r = hale_service_add_check(service, NULL, "disk", HALE_GATE_READY,
- * "disk:/var"); if (r >= 0) r = hale_service_run(service); hale_service_unref(service); return
- * hale_exit_status(r);
+ *                     r = hale_service_add_check(service, NULL, "disk",
+ *                                                HALE_GATE_READY, "disk:/var");
+ *             if (r >= 0)
+ *                     r = hale_service_run(service);
+ *             hale_service_unref(service);
+ *             return hale_exit_status(r);
  *     }
  *
  * All calls are for the thread that runs the loop, but for the reports of
@@ -63,7 +66,8 @@ int hale_service_run(hale_service *service);
 /*
  * For a program with a loop of its own: attach it before _start(), and go on
  * looping after it. _start() returns at once; _stop() asks for an orderly stop,
- * after which the loop is told to exit (sd_event_exit(3)).
+ * after which the loop is told to exit (sd_event_exit(3)) with the code that
+ * hale_exit_status() gives: return what sd_event_loop() returned.
  *
  * _attach() returns 0, -EBUSY after the start, -EINVAL. _start() returns 0,
  * -EBUSY if started already, or what failed. _stop() returns 0, -ESTALE if not
@@ -129,6 +133,32 @@ int hale_service_set_http_details(hale_service *service, hale_details details);
  * it is ended), or ends that with @usec 0. Returns 0, -EINVAL, -ENOMEM.
  */
 int hale_service_set_maintenance(hale_service *service, uint64_t usec, const char *reason);
+
+/*
+ * How the run before this one ended, as the flight recorder knows it: "stopped",
+ * "failed" (ended by itself, with an error), "trigger" (asked systemd to restart it),
+ * "watchdog" (missed its pings), "abort", "crash", or "killed" (without a word: SIGKILL,
+ * or out of memory); with a sentence in *@ret_reason, which may be NULL. NULL if nothing
+ * is known, and before the start. The strings live as long as the service.
+ *
+ * The recorder is kept by systemd if the unit says FileDescriptorStoreMax=1 or more,
+ * over restarts, but not over `systemctl stop`.
+ */
+const char *hale_service_get_previous_run(hale_service *service, const char **ret_reason);
+
+/*
+ * A loop that hangs for so long is blamed: the journal and the next run's /health then
+ * name what was being done, and the stack. By default that is a third of WatchdogSec=;
+ * without a watchdog nobody is blamed, unless asked for here. UINT64_MAX: never. Before
+ * the start. Returns 0, -EINVAL below 10 ms, -EBUSY.
+ *
+ * For the stack the thread of the loop gets a signal, by default SIGRTMAX-5, which
+ * must not be blocked there. It interrupts what that thread waits in, such as a sleep.
+ * _set_stall_signal() takes another, or none (0); one that the program handles
+ * itself is not used. Returns 0, -EINVAL, -EBUSY.
+ */
+int hale_service_set_stall_usec(hale_service *service, uint64_t usec);
+int hale_service_set_stall_signal(hale_service *service, int number);
 
 /*
  * Called on SIGHUP, and when systemd asks for a reload: return 0, a negative

@@ -24,7 +24,8 @@
  *
  * In the worker's process the program's main() runs again, from its beginning
  * and with the same arguments, up to hale_service_run(), which there calls the
- * worker's function and returns what that returned. Therefore:
+ * worker's function and returns what that returned. (hale_service_start() does so,
+ * too, and then tells the loop to exit.) Therefore:
  *
  *   - everything between hale_service_new() and hale_service_run() must be cheap
  *     and repeatable, and add the same workers: no "create the table", no

@@ -50,7 +50,7 @@ int child_take(Child *ret) {
         if (!name)
                 return 0;
 
-        valid = name_is_valid(name) && fd && atoi(fd) == SPAWN_SOCKET_FD;
+        valid = name_is_valid(name) && fd && strcmp(fd, SPAWN_SOCKET_TEXT) == 0;
         (void)snprintf(child.name, sizeof(child.name), "%s", name);
         (void)unsetenv(SPAWN_NAME_VARIABLE);
         (void)unsetenv(SPAWN_FD_VARIABLE);

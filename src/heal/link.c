@@ -213,6 +213,7 @@ void link_stop(Link *link) {
 
         link->timer = sd_event_source_disable_unref(link->timer);
         link_state_stop(&link->state, link_now());
+        link->handler->stopped(link);
         if (!link->in_call)
                 link_close(link);
 }

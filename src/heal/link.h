@@ -38,6 +38,9 @@ typedef struct LinkHandler {
 
         /* @change is LINK_CAME_UP, LINK_WENT_DOWN or LINK_FAILED; LINK_SAME after a good check. */
         void (*changed)(Link *link, LinkChange change);
+
+        /* It was stopped, and is closed next. */
+        void (*stopped)(Link *link);
 } LinkHandler;
 
 struct Link {
@@ -59,7 +62,7 @@ void link_init(Link *link, const LinkPolicy *policy, const LinkHandler *handler,
 /* Makes the timer and begins. Returns 0, or what sd_event_add_time(3) returned. */
 int link_start(Link *link, sd_event *event, int64_t priority);
 
-/* Closes; nothing is told. */
+/* Closes; only stopped() is told. */
 void link_stop(Link *link);
 
 /*

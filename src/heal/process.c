@@ -201,10 +201,12 @@ void process_ask(Process *process) {
 
         if (process->reason == REASON_ITSELF)
                 process->reason = REASON_ASKED;
+
+        /* One that was stopped should hear the rest; and once told, it is left alone. */
+        process_signal(process, SIGCONT);
         atomic_store(&process->beat.slot->stop, 1);
         process_say(process, WORD_STOP);
         process_signal(process, SIGTERM);
-        process_signal(process, SIGCONT); /* a stopped one hears nothing else */
 }
 
 void process_kill(Process *process, ExitReason reason, uint64_t limit_usec) {

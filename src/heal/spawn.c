@@ -79,8 +79,8 @@ __attribute__((constructor)) static void keep_arguments(int argc, char *argv[]) 
                 return;
 
         at = original.text = malloc(original.size);
-        for (int i = 0; at && i < argc; i++)
-                at = stpcpy(at, argv[i]) + 1;
+        for (int i = 0; at && i < argc; at += strlen(at) + 1, i++)
+                memcpy(at, argv[i], strlen(argv[i]) + 1);
         original.n = (size_t)argc;
 }
 
@@ -193,7 +193,7 @@ int spawn_image_start(const SpawnImage *image,
                       int *ret_pidfd) {
         _cleanup_close_ int lifted_socket = -EBADF, lifted_beat = -EBADF;
         char name_text[sizeof(SPAWN_NAME_VARIABLE) + 1 + NAME_LENGTH_MAX];
-        char fd_text[sizeof(SPAWN_FD_VARIABLE) + 16];
+        char fd_text[] = SPAWN_FD_VARIABLE "=" SPAWN_SOCKET_TEXT;
         _cleanup_free_ char **environment = NULL;
         int pidfd, r;
         pid_t pid;
@@ -202,7 +202,6 @@ int spawn_image_start(const SpawnImage *image,
         assert(ret_pid && ret_pidfd);
 
         (void)snprintf(name_text, sizeof(name_text), SPAWN_NAME_VARIABLE "=%s", name);
-        (void)snprintf(fd_text, sizeof(fd_text), SPAWN_FD_VARIABLE "=%d", SPAWN_SOCKET_FD);
         environment = spawn_environment(environ, (char *[]){ name_text, fd_text, NULL });
         if (!environment)
                 return -ENOMEM;

@@ -19,6 +19,7 @@
 
 /* Where the child finds its two descriptors. */
 #define SPAWN_SOCKET_FD 3
+#define SPAWN_SOCKET_TEXT "3"
 #define SPAWN_BEAT_FD 4
 
 /* The environment of the child: its name, and the number of SPAWN_SOCKET_FD. */

@@ -27,6 +27,7 @@ static const char *const action_ids[] = {
         [ACTION_RUN_PROBE]       = "org.hale.run-probe",
         [ACTION_SET_MAINTENANCE] = "org.hale.set-maintenance",
         [ACTION_SET_LOG]         = "org.hale.set-log-level",
+        [ACTION_INJECT_FAULT]    = NULL, /* nobody but root and ourselves breaks things */
 };
 
 /* What the source answers when it cannot run a probe. */
@@ -214,7 +215,7 @@ static int on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *error _un
         call->uid = uid;
         if (uid == 0 || uid == bus->uid)
                 bus_call_perform(call);
-        else if (bus->config.user)
+        else if (bus->config.user || !action_ids[call->action])
                 bus_call_refuse(call, SD_BUS_ERROR_ACCESS_DENIED,
                                 "Only root and the service's own user may do this");
         else if (bus->n_at_polkit >= BUS_POLKIT_MAX)

@@ -63,6 +63,7 @@ PROPERTY(property_get_since, "t", bus_realtime_usec(bus_health(bus)->status_sinc
 PROPERTY(property_get_maintenance, "b", bus_health(bus)->maintenance)
 PROPERTY(property_get_reason, "s", maintenance_reason(bus_health(bus)))
 PROPERTY(property_get_until, "t", maintenance_until(bus_health(bus)))
+PROPERTY(property_get_rehearsal, "s", bus_health(bus)->rehearsal ?: "")
 PROPERTY(property_get_watchdog, "t", watchdog_of(bus).watchdog_usec)
 PROPERTY(property_get_gate, "s", watchdog_of(bus).gate)
 PROPERTY(property_get_pings, "t", watchdog_of(bus).n_pings)
@@ -277,6 +278,7 @@ static const sd_bus_vtable health_vtable[] = {
         SD_BUS_PROPERTY("Version",      "s", property_get_version, 0, FIXED),
         SD_BUS_PROPERTY("Unit",         "s", property_get_unit, 0, FIXED),
         SD_BUS_PROPERTY("InvocationID", "s", property_get_invocation_id, 0, FIXED),
+        SD_BUS_PROPERTY("PreviousRun",  "a{sv}", bus_get_previous_run, 0, FIXED),
 
         SD_BUS_PROPERTY("Status",  "s", property_get_status, 0, EMITS),
         SD_BUS_PROPERTY("Phase",   "s", property_get_phase, 0, EMITS),
@@ -289,6 +291,8 @@ static const sd_bus_vtable health_vtable[] = {
         SD_BUS_PROPERTY("Maintenance", "b", property_get_maintenance, 0, EMITS),
         SD_BUS_PROPERTY("MaintenanceReason", "s", property_get_reason, 0, EMITS),
         SD_BUS_PROPERTY("MaintenanceUntilUSec", "t", property_get_until, 0, EMITS),
+
+        SD_BUS_PROPERTY("Rehearsal", "s", property_get_rehearsal, 0, EMITS),
 
         SD_BUS_PROPERTY("Verdicts", "a{su}", property_get_verdicts, 0, EMITS),
         SD_BUS_PROPERTY("UntoldChanges", "t", NULL, offsetof(Bus, n_untold), EMITS),
@@ -318,6 +322,12 @@ static const sd_bus_vtable health_vtable[] = {
                                 SD_BUS_ARGS("t", usec, "s", reason),
                                 SD_BUS_NO_RESULT,
                                 method_set_maintenance,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+
+        SD_BUS_METHOD_WITH_ARGS("InjectFault",
+                                SD_BUS_ARGS("s", kind, "s", target, "t", duration_usec),
+                                SD_BUS_NO_RESULT,
+                                bus_method_inject_fault,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("StatusChanged",

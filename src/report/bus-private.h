@@ -35,6 +35,9 @@
 #define ERROR_NOT_RUNNING "org.hale.Error.NotRunning"
 #define ERROR_INVALID_FORMAT "org.hale.Error.InvalidFormat"
 #define ERROR_TOO_MANY_CALLS "org.hale.Error.TooManyCalls"
+#define ERROR_FAULTS_NOT_ALLOWED "org.hale.Error.FaultsNotAllowed"
+#define ERROR_NO_SUCH_FAULT "org.hale.Error.NoSuchFault"
+#define ERROR_NO_SUCH_TARGET "org.hale.Error.NoSuchTarget"
 
 /* What is attached to a connection: a filter, two local signals, six parts of objects. */
 #define SLOTS_MAX 16
@@ -50,6 +53,7 @@ typedef enum BusAction {
         ACTION_RUN_PROBE,
         ACTION_SET_MAINTENANCE,
         ACTION_SET_LOG,
+        ACTION_INJECT_FAULT, /* polkit is not asked */
         _ACTION_MAX,
 } BusAction;
 
@@ -87,6 +91,7 @@ typedef struct BusTold {
         uint64_t until_usec;
         char reason[OUTPUT_LENGTH_MAX];
         const char *gate;
+        char rehearsal[REHEARSAL_TEXT_MAX];
         unsigned n_verdict[4];
         uint64_t n_untold;
 } BusTold;
@@ -193,6 +198,18 @@ int bus_call_begin(Bus *bus,
                    const char *probe,
                    BusPerform perform,
                    sd_bus_error *error);
+
+/* bus-previous.c: the property PreviousRun */
+int bus_get_previous_run(sd_bus *link,
+                         const char *path,
+                         const char *interface,
+                         const char *property,
+                         sd_bus_message *reply,
+                         void *userdata,
+                         sd_bus_error *error);
+
+/* bus-fault.c: the method InjectFault(). */
+int bus_method_inject_fault(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 /* The method RunProbe() and Run(), with leave. */
 int bus_call_run_probe(BusCall *call, sd_bus_error *error);

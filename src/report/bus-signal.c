@@ -44,6 +44,7 @@ static void bus_take_stock(const Bus *bus, BusTold *ret) {
                 .n_untold = bus->n_untold,
         };
         memcpy(ret->n_verdict, health->n_verdict, sizeof(ret->n_verdict));
+        (void)snprintf(ret->rehearsal, sizeof(ret->rehearsal), "%s", health->rehearsal ?: "");
         if (health->maintenance) {
                 ret->until_usec = health->maintenance_until_usec;
                 (void)snprintf(ret->reason, sizeof(ret->reason), "%s", health->maintenance_reason);
@@ -69,6 +70,7 @@ static void changes_between(const BusTold *a, const BusTold *b, Changes *ret) {
         changes_add(ret, memcmp(a->n_verdict, b->n_verdict, sizeof(a->n_verdict)) != 0, "Verdicts");
         changes_add(ret, a->n_untold != b->n_untold, "UntoldChanges");
         changes_add(ret, strcmp(a->gate, b->gate) != 0, "WatchdogGate");
+        changes_add(ret, strcmp(a->rehearsal, b->rehearsal) != 0, "Rehearsal");
 }
 
 static int emit_status_changed(Bus *bus, hale_status from, const Health *health) {

@@ -23,6 +23,7 @@
 
 #include "base/str.h"
 #include "core/health.h"
+#include "core/recorder-read.h"
 
 struct sd_event;
 
@@ -54,6 +55,9 @@ typedef struct BusSource {
         const HealthProbe *(*find_probe)(void *data, const char *name);
         void (*watchdog)(void *data, BusWatchdog *ret);
 
+        /* How the run before this one ended, with a sentence; NULL: nothing is known. May be NULL. */
+        const PreviousRun *(*previous_run)(void *data, const char **ret_sentence);
+
         /* Writes the report called @format; -EINVAL if there is none of that name. */
         int (*report)(void *data, const char *format, Text *text);
         const char *report_formats; /* "health+json, text": for the error */
@@ -73,6 +77,10 @@ typedef struct BusSource {
 
         /* @usec 0 ends it, UINT64_MAX is until ended. @reason is clean, one line. */
         int (*set_maintenance)(void *data, uint64_t usec, const char *reason, uid_t uid);
+
+        /* Returns 0, or as hale_service_inject_fault(). Strings as they came. */
+        int (*inject_fault)(
+                void *data, const char *kind, const char *target, uint64_t usec, uid_t uid);
 
         /* @error is a negative errno, or 0. */
         void (*on_state)(void *data, BusState state, int error);

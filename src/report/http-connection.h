@@ -88,3 +88,4 @@ void http_server_arm(HttpServer *server, uint64_t deadline_usec);
 
 /* A reference to the server's own document for @status, or NULL without memory. */
 HttpDocument *http_server_get_status_document(HttpServer *server, unsigned status);
+void http_server_count_refusal(HttpServer *server, unsigned status);

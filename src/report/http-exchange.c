@@ -67,7 +67,7 @@ static void exchange_add(HttpConnection *connection, HttpDocument *document, Htt
 static void exchange_add_refusal(HttpConnection *connection, unsigned status) {
         HttpServer *server = connection->server;
 
-        server->counters.n_bad++;
+        http_server_count_refusal(server, status);
         connection->linger = true;
         exchange_add(connection, http_server_get_status_document(server, status), HTTP_REPLY_CLOSE);
 }

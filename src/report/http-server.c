@@ -22,6 +22,21 @@ static const unsigned document_statuses[] = {
 static_assert(ELEMENTSOF(document_statuses) == HTTP_STATUS_DOCUMENTS,
               "a document lacks its status");
 
+unsigned http_server_refusal_status(size_t index) {
+        assert(index < ELEMENTSOF(document_statuses));
+
+        return document_statuses[index];
+}
+
+void http_server_count_refusal(HttpServer *server, unsigned status) {
+        assert(server);
+
+        server->counters.n_bad++;
+        for (size_t i = 0; i < ELEMENTSOF(document_statuses); i++)
+                if (document_statuses[i] == status)
+                        server->counters.n_refusals[i]++;
+}
+
 HttpDocument *http_server_get_status_document(HttpServer *server, unsigned status) {
         assert(server);
 

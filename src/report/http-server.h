@@ -78,11 +78,15 @@ typedef struct HttpLimits {
                 .linger_usec = HTTP_LINGER_USEC,                                                   \
         }
 
+/* The documents of a server's own: 404, 500, 503 and what the parser refuses with. */
+#define HTTP_STATUS_DOCUMENTS 12
+
 typedef struct HttpCounters {
         uint64_t n_requests;  /* answered, refusals included */
         uint64_t n_status[6]; /* of these, by the first digit of their status */
         uint64_t n_bad;       /* of these, refused before the callback saw them */
-        uint64_t n_accepted;  /* connections */
+        uint64_t n_refusals[HTTP_STATUS_DOCUMENTS]; /* those, by http_server_refusal_status() */
+        uint64_t n_accepted;                        /* connections */
         uint64_t n_refused;   /* closed unheard, as there was no memory for them */
         uint64_t n_evicted;   /* closed to make room */
         uint64_t n_timeouts;  /* too slow to ask or to take the answer */
@@ -105,9 +109,6 @@ typedef enum HttpConnectionState {
 
 TAILQ_HEAD(HttpConnections, HttpConnection);
 TAILQ_HEAD(HttpListeners, HttpListener);
-
-/* The documents of a server's own: 404, 500, 503 and what the parser refuses with. */
-#define HTTP_STATUS_DOCUMENTS 12
 
 struct HttpServer {
         HttpLimits limits;
@@ -181,6 +182,9 @@ int http_server_drain(HttpServer *server,
 
 /* Closes everything at once. */
 void http_server_stop(HttpServer *server);
+
+/* Which status the refusals are that are counted as number @index. */
+unsigned http_server_refusal_status(size_t index);
 
 static inline const HttpCounters *http_server_get_counters(const HttpServer *server) {
         return &server->counters;

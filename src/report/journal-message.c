@@ -31,6 +31,8 @@ static const MessageType types[] = {
         [MESSAGE_STOPPING]            = { "stopping",            "a455186d798f407f84cf69a2d7749df6", LOG_INFO    },
         [MESSAGE_STOPPED]             = { "stopped",             "16b8cc4905bf417997b0a9494cf3c8b4", LOG_INFO    },
         [MESSAGE_GAP]                 = { "gap",                 "a0332ab4a6174ec693c9345e13f126c2", LOG_NOTICE  },
+        [MESSAGE_LOOP_STALLED]        = { "loop-stalled",        "bf660df55a324cad988c0f1059ab7790", LOG_CRIT    },
+        [MESSAGE_RESTARTED_AFTER]     = { "restarted-after",     "c6d1d005296443d7995adc2dab2e8733", LOG_WARNING },
         [MESSAGE_BUS_LOST]            = { "bus-lost",            "621283377db54b98bfc5f4763b911483", LOG_WARNING },
         [MESSAGE_BUS_BACK]            = { "bus-back",            "fdc65e1ec3d24b3a945a7f50e467ea48", LOG_NOTICE  },
         [MESSAGE_POOL_EXHAUSTED]      = { "pool-exhausted",      "1dd9d7688e084bb586e2ce07cd80031b", LOG_ERR     },
@@ -44,6 +46,13 @@ static const MessageType types[] = {
         [MESSAGE_WORKER_HUNG]         = { "worker-hung",         "8843c043953645eba600bd256f538425", LOG_ERR     },
         [MESSAGE_WORKER_STUCK]        = { "worker-stuck",        "84a54d9dfa154a3eb5294cf074a01fa9", LOG_WARNING },
         [MESSAGE_WORKER_ESCALATED]    = { "worker-escalated",    "f3a18d279327434fb2aa294954c0ae10", LOG_CRIT    },
+        [MESSAGE_REMEDY_HEALED]       = { "remedy-healed",       "60dc628afb6d456e86d6b9ea80f469f9", LOG_NOTICE  },
+        [MESSAGE_REMEDY_FAILED]       = { "remedy-failed",       "84ed543addda474a882d8d0c7323d8a3", LOG_WARNING },
+        [MESSAGE_REMEDY_DONE]         = { "remedy-done",         "64c83ca32fb44e198b9c6987b7abcf28", LOG_INFO    },
+        [MESSAGE_REMEDIES_SPENT]      = { "remedies-spent",      "fd4b19bb20ef4edc81bfa3a0b367edb1", LOG_ERR     },
+        [MESSAGE_MEMORY_RESTART]      = { "memory-restart",      "5a26a46247604d9288d0075fceb526d6", LOG_ERR     },
+        [MESSAGE_REHEARSAL_BEGUN]     = { "rehearsal-begun",     "b7a6ff09907f4e22b0967986d260f0a4", LOG_WARNING },
+        [MESSAGE_REHEARSAL_ENDED]     = { "rehearsal-ended",     "ba4fba0c8dfc4bb7aa74c780d1fc62f0", LOG_NOTICE  },
 };
 /* clang-format on */
 

@@ -33,6 +33,8 @@ typedef enum MessageKind {
         MESSAGE_STOPPING,
         MESSAGE_STOPPED,
         MESSAGE_GAP,
+        MESSAGE_LOOP_STALLED,
+        MESSAGE_RESTARTED_AFTER,
         MESSAGE_BUS_LOST,
         MESSAGE_BUS_BACK,
         MESSAGE_POOL_EXHAUSTED,
@@ -46,6 +48,13 @@ typedef enum MessageKind {
         MESSAGE_WORKER_HUNG,      /* no heartbeat */
         MESSAGE_WORKER_STUCK,     /* does not begin, stop or die in time */
         MESSAGE_WORKER_ESCALATED, /* restarts do not help */
+        MESSAGE_REMEDY_HEALED,
+        MESSAGE_REMEDY_FAILED,
+        MESSAGE_REMEDY_DONE, /* with nothing to heal, or broken off */
+        MESSAGE_REMEDIES_SPENT,
+        MESSAGE_MEMORY_RESTART,
+        MESSAGE_REHEARSAL_BEGUN,
+        MESSAGE_REHEARSAL_ENDED,
         _MESSAGE_KIND_MAX,
 } MessageKind;
 

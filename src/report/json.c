@@ -32,6 +32,7 @@ static const struct {
         const char *measurement;
 } measurements[] = {
         { "%",           "utilization" },
+        { "percent",     "utilization" },
         { "connections", "connections" },
         { "ms",          "duration"    },
         { "s",           "duration"    },
@@ -158,15 +159,20 @@ static void add_identity(JsonBuilder *root, const JsonView *view) {
 }
 
 static void add_notes(JsonBuilder *root, const Health *health, bool details) {
-        char phase[64], maintenance[OUTPUT_LENGTH_MAX + 32];
-        const char *notes[] = { phase, NULL, NULL };
+        char phase[64], maintenance[OUTPUT_LENGTH_MAX + 32], rehearsal[1024];
+        const char *notes[] = { phase, NULL, NULL, NULL };
+        size_t n = 1;
 
         (void)snprintf(phase, sizeof(phase), "phase: %s",
                        hale_phase_to_string(health->summary.phase));
         (void)snprintf(maintenance, sizeof(maintenance), "maintenance: %s",
                        health->maintenance_reason);
         if (details && health->maintenance && health->maintenance_reason[0])
-                notes[1] = maintenance;
+                notes[n++] = maintenance;
+        if (health_is_rehearsing(health)) {
+                (void)snprintf(rehearsal, sizeof(rehearsal), "REHEARSAL: %s", health->rehearsal);
+                notes[n++] = rehearsal;
+        }
 
         json_builder_set_value(root, "notes", json_builder_strings(notes));
 }
@@ -219,6 +225,8 @@ int json_write_health(Text *text, const Health *health, const JsonView *view) {
                 json_builder_set_string(&root, "output",
                                         health_sentence(health, sentence, sizeof(sentence)));
         add_notes(&root, health, view->details);
+        if (health_is_rehearsing(health))
+                json_builder_set_string(&root, "rehearsal", health->rehearsal);
         if (view->details)
                 add_previous_run(&root, view->previous_run);
 

@@ -47,11 +47,9 @@ static void append_meta(MetricsWriter *writer, const char *keyword, const char *
         append(writer, "\n");
 }
 
-void metrics_begin(MetricsWriter *writer, const MetricsFamily *family) {
-        assert(writer);
-        assert(family && family->type < _METRICS_TYPE_MAX);
+static void append_head(MetricsWriter *writer) {
+        const MetricsFamily *family = writer->family;
 
-        writer->family = family;
         if (!writer->openmetrics) {
                 append_meta(writer, "HELP", family->help);
                 append_meta(writer, "TYPE", types[family->type].prometheus);
@@ -62,6 +60,14 @@ void metrics_begin(MetricsWriter *writer, const MetricsFamily *family) {
         if (family->unit)
                 append_meta(writer, "UNIT", family->unit);
         append_meta(writer, "HELP", family->help);
+}
+
+void metrics_begin(MetricsWriter *writer, const MetricsFamily *family) {
+        assert(writer);
+        assert(family && family->type < _METRICS_TYPE_MAX);
+
+        writer->family = family;
+        writer->has_head = false;
 }
 
 static void append_escaped(MetricsWriter *writer, const char *value) {
@@ -94,6 +100,12 @@ static const char *append_series(MetricsWriter *writer,
                                  const MetricsLabel *labels,
                                  size_t n_labels) {
         const char *comma = "{";
+
+        assert(writer->family);
+
+        if (!writer->has_head)
+                append_head(writer);
+        writer->has_head = true;
 
         append(writer, writer->family->name);
         append(writer, suffix);
@@ -152,24 +164,22 @@ void metrics_number(MetricsWriter *writer,
                     const MetricsLabel *labels,
                     size_t n_labels,
                     uint64_t value) {
-        assert(writer && writer->family);
+        assert(writer);
 
-        append_number(
-                writer,
-                append_series(writer, types[writer->family->type].suffix, labels, n_labels),
-                value);
+        append_number(writer,
+                      append_series(writer, types[writer->family->type].suffix, labels, n_labels),
+                      value);
 }
 
 void metrics_seconds(MetricsWriter *writer,
                      const MetricsLabel *labels,
                      size_t n_labels,
                      uint64_t usec) {
-        assert(writer && writer->family);
+        assert(writer);
 
-        append_seconds(
-                writer,
-                append_series(writer, types[writer->family->type].suffix, labels, n_labels),
-                usec);
+        append_seconds(writer,
+                       append_series(writer, types[writer->family->type].suffix, labels, n_labels),
+                       usec);
 }
 
 void metrics_states(MetricsWriter *writer,
@@ -179,7 +189,7 @@ void metrics_states(MetricsWriter *writer,
                     size_t current) {
         const char *comma;
 
-        assert(writer && writer->family);
+        assert(writer);
 
         for (size_t i = 0; i < n_states; i++) {
                 comma = append_series(writer, "", label, label ? 1 : 0);
@@ -195,7 +205,7 @@ void metrics_histogram(MetricsWriter *writer,
         uint64_t n = 0;
         const char *comma;
 
-        assert(writer && writer->family);
+        assert(writer);
         assert(histogram);
 
         for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
@@ -206,8 +216,7 @@ void metrics_histogram(MetricsWriter *writer,
         }
 
         append_number(writer, append_series(writer, "_count", label, n_labels), n);
-        append_seconds(writer, append_series(writer, "_sum", label, n_labels),
-                       histogram->sum_usec);
+        append_seconds(writer, append_series(writer, "_sum", label, n_labels), histogram->sum_usec);
 }
 
 void metrics_one(MetricsWriter *writer, const MetricsFamily *family, uint64_t value) {

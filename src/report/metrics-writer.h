@@ -9,8 +9,9 @@
  * `_total` and `_info` of its name, states its unit, and has types for infos and
  * sets of states that are gauges in the other) and in the end of the document.
  *
- * A family begins, its samples follow, and it does not come back. Values of labels
- * are valid UTF-8 and are escaped here; names are ours and need no escapes.
+ * A family begins, its samples follow, and it does not come back; one without samples
+ * leaves no trace. Values of labels are valid UTF-8 and are escaped here; names are
+ * ours and need no escapes.
  */
 
 #include <stdbool.h>
@@ -44,8 +45,9 @@ typedef struct MetricsLabel {
 typedef struct MetricsWriter {
         Text *text;
         bool openmetrics;
-        const MetricsFamily *family;
-        unsigned n_lines; /* samples so far */
+        const MetricsFamily *family; /* that the next samples belong to */
+        bool has_head;               /* it has been written, with the first of them */
+        unsigned n_lines;            /* samples so far */
 } MetricsWriter;
 
 #define METRICS_NO_LABELS NULL, 0

@@ -309,7 +309,9 @@ static int notify_send_fd(Notify *notify, const char *assignment, int fd, const 
         if (!notify_is_managed(notify))
                 return 0;
 
-        n = snprintf(message, sizeof(message), "%s=1\nFDNAME=%s", assignment, name);
+        /* With FDPOLL=0 systemd keeps it until we say otherwise, whatever becomes of it. */
+        n = snprintf(message, sizeof(message), "%s=1\nFDNAME=%s%s", assignment, name,
+                     fd >= 0 ? "\nFDPOLL=0" : "");
         r = datagram_send(&notify->datagram, message, (size_t)n, fd);
         if (r < 0) {
                 notify->n_failed++;

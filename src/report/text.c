@@ -174,6 +174,8 @@ bool text_write_gate(Text *text, const Health *health, const TextQuery *query) {
         }
 
         append_unmatched(text, &excludes);
+        if (health_is_rehearsing(health))
+                (void)text_appendf(text, "REHEARSAL: %s\n", health->rehearsal);
         (void)text_appendf(text, "%s check %s\n", gate_word(query->gate),
                            pass ? "passed" : "failed");
         return pass;

@@ -32,6 +32,13 @@ static void source_watchdog(void *data, BusWatchdog *ret) {
         };
 }
 
+static const PreviousRun *source_previous_run(void *data, const char **ret_sentence) {
+        const Record *record = &((hale_service *)data)->record;
+
+        *ret_sentence = record->previous_sentence;
+        return record->previous;
+}
+
 static int source_report(void *data, const char *format, Text *text) {
         return documents_report(data, format, text);
 }
@@ -66,6 +73,19 @@ static int source_set_maintenance(void *data, uint64_t usec, const char *reason,
                           "Maintenance of '%s' was %s over D-Bus by uid %u", service->name,
                           usec == 0 ? "ended" : "asked for", (unsigned)uid);
         return hale_service_set_maintenance(service, usec, reason);
+}
+
+static int
+source_inject_fault(void *data, const char *kind, const char *target, uint64_t usec, uid_t uid) {
+        hale_service *service = data;
+        int r;
+
+        r = hale_service_inject_fault(service, kind, target, usec);
+        if (r >= 0)
+                (void)journal_log(&service->journal, LOG_NOTICE,
+                                  "The rehearsal of '%s' was asked for over D-Bus by uid %u",
+                                  service->name, (unsigned)uid);
+        return r;
 }
 
 /* clang-format off */
@@ -111,14 +131,16 @@ static const BusSource bus_source = {
         .health = source_health,
         .find_probe = source_find_probe,
         .watchdog = source_watchdog,
+        .previous_run = source_previous_run,
         .report = source_report,
-        .report_formats = "health+json, actuator, text",
+        .report_formats = DOCUMENTS_FORMATS,
         .get_log_level = source_get_log_level,
         .get_log_target = source_get_log_target,
         .set_log_level = source_set_log_level,
         .set_log_target = source_set_log_target,
         .run_probe = source_run_probe,
         .set_maintenance = source_set_maintenance,
+        .inject_fault = source_inject_fault,
         .on_state = source_on_state,
 };
 

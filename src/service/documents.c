@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "report/json-history.h"
+#include "report/metrics.h"
 #include "report/text.h"
 #include "service/service.h"
 
@@ -46,15 +48,34 @@ static int document_new(HttpDocument **ret,
                                  text->data ? text->data : "", text->length);
 }
 
+/* How long a page is in the making, for the metrics: what lies ready takes no time to speak of, and
+ * is not worth two looks at the clock. */
+typedef struct Making {
+        hale_service *service;
+        uint64_t begun_usec;
+} Making;
+
+static Making making_begin(hale_service *service) {
+        return (Making){ .service = service, .begun_usec = service_now() };
+}
+
+static void making_end(Making *making) {
+        making->service->documents.making_usec += usec_sub(service_now(), making->begun_usec);
+}
+
+#define MAKING(service) _cleanup_(making_end) _unused_ Making making = making_begin(service)
+
 static JsonView json_view(const hale_service *service, bool details) {
         return (JsonView){
                 .identity = &service->identity,
                 .realtime_usec = clock_now_usec(CLOCK_REALTIME),
                 .details = details,
+                .previous_run = service->record.previous_json,
         };
 }
 
 static int make_gate(hale_service *service, const TextQuery *query, HttpDocument **ret) {
+        MAKING(service);
         _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
         bool open;
 
@@ -88,10 +109,9 @@ int documents_make_probe(hale_service *service,
                          hale_gate gate,
                          bool details,
                          HttpDocument **ret) {
+        MAKING(service);
         _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
         bool open;
-
-        (void)service;
 
         open = text_write_probe(&text, probe, gate, details);
         if (text.error < 0)
@@ -109,6 +129,7 @@ int documents_make_health(hale_service *service,
                           bool actuator,
                           unsigned warn,
                           HttpDocument **ret) {
+        MAKING(service);
         _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
         const JsonView view = json_view(service, details);
         const Health *health = &service->health;
@@ -122,6 +143,21 @@ int documents_make_health(hale_service *service,
         return document_new(ret, status_code(health->summary.status, warn),
                             actuator ? ACTUATOR_JSON_TYPE : HEALTH_JSON_TYPE,
                             health_culprit(health, HALE_GATE_READY), &text);
+}
+
+int documents_make_group(hale_service *service, hale_gate gate, bool details, HttpDocument **ret) {
+        _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
+        const HealthSummary *summary = &service->health.summary;
+        const JsonView view = json_view(service, details);
+        bool open = gate == HALE_GATE_LIVE ? summary->live : summary->ready;
+        int r;
+
+        r = json_write_actuator(&text, &service->health, gate, &view);
+        if (r < 0)
+                return r;
+
+        return document_new(ret, open ? 200 : 503, ACTUATOR_JSON_TYPE,
+                            health_culprit(&service->health, gate), &text);
 }
 
 /* The page of one probe fails when the probe does, whatever it gates. */
@@ -139,6 +175,7 @@ int documents_make_health_probe(hale_service *service,
                                 bool details,
                                 unsigned warn,
                                 HttpDocument **ret) {
+        MAKING(service);
         _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
         const JsonView view = json_view(service, details);
         int r;
@@ -149,6 +186,42 @@ int documents_make_health_probe(hale_service *service,
 
         return document_new(ret, status_code(probe_status(probe), warn), HEALTH_JSON_TYPE, probe,
                             &text);
+}
+
+static int make_metrics(hale_service *service, bool openmetrics, HttpDocument **ret) {
+        MAKING(service);
+        _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
+        int r;
+
+        r = service_write_metrics(service, openmetrics, &text);
+        if (r < 0)
+                return r;
+
+        return document_new(ret, 200,
+                            openmetrics ? METRICS_OPENMETRICS_TYPE : METRICS_PROMETHEUS_TYPE, NULL,
+                            &text);
+}
+
+static int make_history(hale_service *service, bool details, HttpDocument **ret) {
+        MAKING(service);
+        _cleanup_free_ RecorderEntry *entries = NULL;
+        _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
+        const JsonView view = json_view(service, details);
+        HistoryView history = { .state = &service->record.state };
+        int r;
+
+        entries = calloc(RECORDER_ENTRIES_MAX, sizeof(*entries));
+        if (!entries)
+                return -ENOMEM;
+
+        if (service->record.recorder.area)
+                history.n_entries = recorder_read_entries(service->record.recorder.area, entries);
+        history.entries = entries;
+        r = json_write_history(&text, &service->health, &history, &view);
+        if (r < 0)
+                return r;
+
+        return document_new(ret, 200, "application/json", NULL, &text);
 }
 
 static int make_ping(HttpDocument **ret) {
@@ -169,11 +242,20 @@ static const struct {
 };
 /* clang-format on */
 
+/* Beside the health the metrics show numbers that change all the time: once a second will do. */
+static bool is_metrics(DocumentKind kind) {
+        return kind == DOCUMENT_METRICS || kind == DOCUMENT_OPENMETRICS;
+}
+
 static int make(hale_service *service, DocumentKind kind, bool details, HttpDocument **ret) {
         if (kind == DOCUMENT_PING)
                 return make_ping(ret);
         if (kind == DOCUMENT_HEALTH || kind == DOCUMENT_ACTUATOR)
                 return documents_make_health(service, details, kind == DOCUMENT_ACTUATOR, 200, ret);
+        if (kind == DOCUMENT_HISTORY)
+                return make_history(service, details, ret);
+        if (is_metrics(kind))
+                return make_metrics(service, kind == DOCUMENT_OPENMETRICS, ret);
 
         const TextQuery query = {
                 .gate = gate_documents[kind].gate,
@@ -191,7 +273,7 @@ is_current(const hale_service *service, DocumentKind kind, const CachedDocument 
                 return true;
         if (cached->revision != service->health.revision)
                 return false;
-        if (cached->results_revision == service->results_revision)
+        if (cached->results_revision == service->results_revision && !is_metrics(kind))
                 return true;
 
         return service->http.now_usec - cached->made_usec < DOCUMENT_AGE_USEC;
@@ -239,6 +321,14 @@ static int report_text(hale_service *service, Text *text) {
         return text->error;
 }
 
+static int report_prometheus(hale_service *service, Text *text) {
+        return service_write_metrics(service, false, text);
+}
+
+static int report_openmetrics(hale_service *service, Text *text) {
+        return service_write_metrics(service, true, text);
+}
+
 /* clang-format off */
 static const struct {
         const char *format;
@@ -247,6 +337,8 @@ static const struct {
         { "health+json", report_health_json },
         { "actuator",    report_actuator    },
         { "text",        report_text        },
+        { "prometheus",  report_prometheus  },
+        { "openmetrics", report_openmetrics },
 };
 /* clang-format on */
 

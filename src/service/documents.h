@@ -27,6 +27,9 @@ typedef enum DocumentKind {
         DOCUMENT_STARTUPZ_VERBOSE,
         DOCUMENT_HEALTH,
         DOCUMENT_ACTUATOR,
+        DOCUMENT_METRICS,
+        DOCUMENT_OPENMETRICS,
+        DOCUMENT_HISTORY,
         _DOCUMENT_KIND_MAX,
 } DocumentKind;
 
@@ -39,6 +42,7 @@ typedef struct CachedDocument {
 /* One row with the outputs withheld, one with them. */
 typedef struct Documents {
         CachedDocument cached[2][_DOCUMENT_KIND_MAX];
+        uint64_t making_usec; /* what it has cost to make all of them so far */
 } Documents;
 
 void documents_done(Documents *documents);
@@ -63,11 +67,15 @@ int documents_make_health_probe(hale_service *service,
                                 bool details,
                                 unsigned warn,
                                 HttpDocument **ret);
+/* Spring Boot's groups "liveness" and "readiness", in its shape. */
+int documents_make_group(hale_service *service, hale_gate gate, bool details, HttpDocument **ret);
 int documents_make_health(hale_service *service,
                           bool details,
                           bool actuator,
                           unsigned warn,
                           HttpDocument **ret);
 
-/* "health+json", "actuator" or "text", for D-Bus. -EINVAL for another format. */
+/* One of DOCUMENTS_FORMATS, for D-Bus. -EINVAL for another format. */
+#define DOCUMENTS_FORMATS "health+json, actuator, text, prometheus, openmetrics"
+
 int documents_report(hale_service *service, const char *format, Text *text);

@@ -124,9 +124,9 @@ static int answer_health(const Page *page, HttpDocument **ret) {
         if (page->name[0]) {
                 /* Spring Boot's groups. */
                 if (strcmp(page->name, "liveness") == 0)
-                        return documents_get(service, DOCUMENT_LIVEZ, page->details, ret);
+                        return documents_make_group(service, HALE_GATE_LIVE, page->details, ret);
                 if (strcmp(page->name, "readiness") == 0)
-                        return documents_get(service, DOCUMENT_READYZ, page->details, ret);
+                        return documents_make_group(service, HALE_GATE_READY, page->details, ret);
 
                 probe = hale_service_find_probe(service, page->name);
                 if (!probe)
@@ -146,6 +146,37 @@ static int answer_ping(const Page *page, HttpDocument **ret) {
         return documents_get(page->service, DOCUMENT_PING, false, ret);
 }
 
+static int answer_history(const Page *page, HttpDocument **ret) {
+        return documents_get(page->service, DOCUMENT_HISTORY, page->details, ret);
+}
+
+/* Prometheus 3 also says which escapes of names it can undo; ours need none, so all will do. */
+#define METRICS_PARAMETERS                                                                         \
+        "charset=utf-8;escaping=allow-utf-8;escaping=underscores;escaping=dots;escaping=values"
+
+/* Which format: by ?format=, else by what the client likes best. */
+static bool wants_openmetrics(const HttpRequest *request) {
+        static const char *const offers[] = {
+                "text/plain;version=0.0.4;" METRICS_PARAMETERS,
+                "application/openmetrics-text;version=1.0.0;" METRICS_PARAMETERS,
+        };
+        HttpSlice query = request->query, key, value;
+
+        while (http_query_next(&query, &key, &value))
+                if (http_slice_equal(key, "format"))
+                        return http_slice_equal(value, "openmetrics");
+
+        return http_accept_choose(request->accept, offers, ELEMENTSOF(offers)) == 1;
+}
+
+/* The same for everybody: there are no outputs in it. */
+static int answer_metrics(const Page *page, HttpDocument **ret) {
+        return documents_get(page->service,
+                             wants_openmetrics(page->request) ? DOCUMENT_OPENMETRICS
+                                                              : DOCUMENT_METRICS,
+                             false, ret);
+}
+
 /* clang-format off */
 static const Route routes[] = {
         { "livez",    answer_gate,   DOCUMENT_LIVEZ,    HALE_GATE_LIVE,    true  },
@@ -154,8 +185,12 @@ static const Route routes[] = {
         { "startupz", answer_gate,   DOCUMENT_STARTUPZ, HALE_GATE_STARTUP, true  },
         { "health",   answer_health, DOCUMENT_HEALTH,   HALE_GATE_NONE,    true  },
         { "ping",     answer_ping,   DOCUMENT_PING,     HALE_GATE_NONE,    false },
+        { "metrics",  answer_metrics, DOCUMENT_METRICS, HALE_GATE_NONE,    false },
+        { "status.json", answer_history, DOCUMENT_HISTORY, HALE_GATE_NONE, false },
 };
 /* clang-format on */
+
+static_assert(ELEMENTSOF(routes) < PAGES_MAX, "no room to count each page, and all others as one");
 
 static const Route *find_route(HttpSlice segment) {
         for (size_t i = 0; i < ELEMENTSOF(routes); i++)
@@ -170,31 +205,55 @@ static bool may_see_details(const hale_service *service, const HttpRequest *requ
                (service->details == HALE_DETAILS_LOCAL && request->local);
 }
 
+/* Finds out which page is asked for, and of which probe. */
+static int page_find(Page *page) {
+        HttpSlice path = page->request->path, segment;
+
+        if (!http_path_next(&path, &segment))
+                return -ENOENT;
+
+        page->route = find_route(segment);
+        if (!page->route)
+                return -ENOENT;
+
+        /* "/health/" is "/health", as most people mean it. */
+        if (http_path_next(&path, &segment) && segment.length > 0) {
+                if (!page->route->has_names || http_path_next(&path, &(HttpSlice){}))
+                        return -ENOENT;
+                if (http_unescape(segment, false, page->name, sizeof(page->name)) < 0)
+                        return -ENOENT;
+        }
+
+        return 0;
+}
+
+/* What the server makes of an error (see http-server.h). */
+static unsigned status_of(int result, const HttpDocument *document) {
+        if (result >= 0)
+                return http_document_status(document);
+
+        return result == -ENOENT ? 404 : result == -ENOMEM ? 503 : 500;
+}
+
 static int on_request(const HttpRequest *request, HttpDocument **ret, void *userdata) {
         hale_service *service = userdata;
-        HttpSlice path = request->path, segment;
+        uint64_t making_usec = service->documents.making_usec;
         Page page = {
                 .service = service,
                 .request = request,
                 .details = may_see_details(service, request),
         };
+        int r;
 
-        if (!http_path_next(&path, &segment))
-                return -ENOENT;
+        r = page_find(&page);
+        if (r >= 0)
+                r = page.route->answer(&page, ret);
 
-        page.route = find_route(segment);
-        if (!page.route)
-                return -ENOENT;
-
-        /* "/health/" is "/health", as most people mean it. */
-        if (http_path_next(&path, &segment) && segment.length > 0) {
-                if (!page.route->has_names || http_path_next(&path, &(HttpSlice){}))
-                        return -ENOENT;
-                if (http_unescape(segment, false, page.name, sizeof(page.name)) < 0)
-                        return -ENOENT;
-        }
-
-        return page.route->answer(&page, ret);
+        metrics_count_answer(&service->metrics,
+                             page.route ? (size_t)(page.route - routes) : PAGES_MAX - 1,
+                             page.route ? page.route->segment : "other", status_of(r, *ret),
+                             service->documents.making_usec - making_usec);
+        return r;
 }
 
 _public_ int hale_service_listen_http(hale_service *service, const char *address) {
@@ -289,13 +348,13 @@ static void on_http_drained(HttpServer *server, void *userdata) {
         hale_service *service = userdata;
 
         (void)server;
-        (void)sd_event_exit(service->event, 0);
+        service_exit_loop(service);
 }
 
 void service_http_stop(hale_service *service) {
         if (!service->http_open ||
             http_server_drain(&service->http, HTTP_DRAIN_USEC, on_http_drained, service) == 0)
-                (void)sd_event_exit(service->event, 0);
+                service_exit_loop(service);
 }
 
 void service_http_done(hale_service *service) {

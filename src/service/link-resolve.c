@@ -77,27 +77,26 @@ static int lookup_work(PoolJob *job) {
 }
 
 static void link_call_resolved(hale_link *self, const LinkLookup *lookup) {
-        const char *texts[ADDRESSES_MAX];
+        const char *texts[ADDRESSES_MAX] = {};
+        CheckResult answer = {};
+
+        if (lookup->answer.error != 0)
+                (void)resolver_tell(lookup->host, &lookup->answer, &answer);
 
         for (unsigned i = 0; i < lookup->n_texts; i++)
                 texts[i] = lookup->texts[i];
 
-        self->resolved(self, texts, lookup->n_texts, self->userdata);
+        self->resolved(self, texts, lookup->n_texts, answer.output, self->userdata);
 }
 
 static void lookup_done(PoolJob *job, int result) {
         LinkLookup *lookup = CONTAINER_OF(job, LinkLookup, job);
         hale_link *self = lookup->link;
-        CheckResult answer;
 
         (void)result;
         self->lookup = link_lookup_unref(self->lookup);
-        if (lookup->answer.error != 0) {
-                (void)resolver_tell(lookup->host, &lookup->answer, &answer);
-                (void)link_tell_down(&self->link, lookup->generation, answer.output);
-        } else if (lookup->generation == self->link.state.generation) {
+        if (lookup->generation == self->link.state.generation)
                 link_call_resolved(self, lookup);
-        }
         (void)link_lookup_unref(lookup);
 }
 

@@ -38,15 +38,11 @@ const LinkHandler link_handler = {
         .check = handler_check,
         .close = handler_close,
         .changed = link_changed,
+        .stopped = link_stopped,
 };
 
 int link_begin(hale_link *self) {
-        self->link.state.policy = self->policy;
         return link_start(&self->link, self->service->event, PRIORITY_LINK);
-}
-
-void link_clean_reason(char reason[static OUTPUT_LENGTH_MAX], const char *format, va_list ap) {
-        str_clean(reason, OUTPUT_LENGTH_MAX, format, ap);
 }
 
 static int result_of(LinkChange change) {
@@ -68,7 +64,7 @@ _public_ int hale_link_down(hale_link *link, const char *format, ...) {
         RETURN_IF_FAIL(link, -EINVAL);
 
         va_start(ap, format);
-        link_clean_reason(reason, format, ap);
+        str_clean(reason, sizeof(reason), format, ap);
         va_end(ap);
 
         if (link_job_say(link, reason))
@@ -94,7 +90,7 @@ _public_ int hale_link_answer(hale_link *link, uint32_t generation, int result) 
 
 _public_ int hale_link_reopen(hale_link *link) {
         LINK_CHECK_CALL(link);
-        RETURN_IF_FAIL(!link->policy.told, -EOPNOTSUPP);
+        RETURN_IF_FAIL(!link->link.state.policy.told, -EOPNOTSUPP);
         RETURN_IF_FAIL(link->link.state.active, -ESTALE);
 
         return link_reopen(&link->link, "reopened") == LINK_SAME ? -EINPROGRESS : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Settings of Links: all before the start, for a machine that runs is not rebuilt
+ * Settings of Links: all before the first attempt, for a machine that runs is not rebuilt
  */
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #define LINK_SETTING_CALL(link)                                                                    \
         do {                                                                                       \
                 LINK_CHECK_CALL(link);                                                             \
-                RETURN_IF_FAIL(!(link)->link.state.active, -EBUSY);                                \
+                RETURN_IF_FAIL((link)->link.state.generation == 0, -EBUSY);                        \
         } while (0)
 
 static bool span_is_valid(uint64_t usec) {
@@ -25,7 +25,7 @@ static bool span_is_valid(uint64_t usec) {
 
 _public_ int hale_link_set_blocking(hale_link *link, int blocking) {
         LINK_SETTING_CALL(link);
-        RETURN_IF_FAIL(!link->policy.told, -EINVAL);
+        RETURN_IF_FAIL(!link->link.state.policy.told, -EINVAL);
 
         link->blocking = blocking;
         return 0;
@@ -35,7 +35,7 @@ _public_ int hale_link_set_connect_timeout_usec(hale_link *link, uint64_t usec) 
         LINK_SETTING_CALL(link);
         RETURN_IF_FAIL(span_is_valid(usec), -EINVAL);
 
-        link->policy.connect_usec = usec;
+        link->link.state.policy.connect_usec = usec;
         return 0;
 }
 
@@ -43,7 +43,7 @@ _public_ int hale_link_set_check_interval_usec(hale_link *link, uint64_t usec) {
         LINK_SETTING_CALL(link);
         RETURN_IF_FAIL(span_is_valid(usec) || usec == USEC_NEVER, -EINVAL);
 
-        link->policy.check_interval_usec = usec;
+        link->link.state.policy.check_interval_usec = usec;
         return 0;
 }
 
@@ -51,17 +51,21 @@ _public_ int hale_link_set_check_timeout_usec(hale_link *link, uint64_t usec) {
         LINK_SETTING_CALL(link);
         RETURN_IF_FAIL(span_is_valid(usec), -EINVAL);
 
-        link->policy.check_timeout_usec = usec;
+        link->link.state.policy.check_timeout_usec = usec;
         return 0;
 }
 
 _public_ int hale_link_set_backoff_usec(hale_link *link, uint64_t min_usec, uint64_t max_usec) {
+        LinkPolicy policy;
+
         LINK_SETTING_CALL(link);
         RETURN_IF_FAIL(span_is_valid(min_usec) && span_is_valid(max_usec), -EINVAL);
         RETURN_IF_FAIL(min_usec <= max_usec, -EINVAL);
 
-        link->policy.backoff_min_usec = min_usec;
-        link->policy.backoff_max_usec = max_usec;
+        policy = link->link.state.policy;
+        policy.backoff_min_usec = min_usec;
+        policy.backoff_max_usec = max_usec;
+        link_state_set_policy(&link->link.state, &policy);
         return 0;
 }
 
@@ -69,14 +73,14 @@ _public_ int hale_link_set_stable_usec(hale_link *link, uint64_t stable_usec) {
         LINK_SETTING_CALL(link);
         RETURN_IF_FAIL(span_is_valid(stable_usec), -EINVAL);
 
-        link->policy.stable_usec = stable_usec;
+        link->link.state.policy.stable_usec = stable_usec;
         return 0;
 }
 
 _public_ int hale_link_set_breaker(hale_link *link, unsigned failures) {
         LINK_SETTING_CALL(link);
 
-        link->policy.breaker_after = failures;
+        link->link.state.policy.breaker_after = failures;
         return 0;
 }
 

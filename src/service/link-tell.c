@@ -32,6 +32,7 @@ static void link_journal(hale_link *self, MessageKind kind, const char *text) {
         const LinkState *state = &self->link.state;
         char attempts[16], generation[16], usec[24];
 
+        service_record_event(self->service, RECORD_LINK, self->name, 0, text);
         if (!service_may_tell(self->service))
                 return;
 
@@ -94,6 +95,8 @@ static void link_tell_program(hale_link *self) {
 
                 self->change_up = up;
                 self->change_generation = self->link.state.generation;
+                if (self->ops && self->ops->changed)
+                        self->ops->changed(self, self->userdata);
                 if (self->on_change)
                         self->on_change(self, self->on_change_data);
         }
@@ -111,4 +114,14 @@ void link_changed(Link *link, LinkChange change) {
         link_show(self);
         if (change == LINK_CAME_UP || change == LINK_WENT_DOWN)
                 link_tell_program(self);
+}
+
+void link_stopped(Link *link) {
+        hale_link *self = link_owner(link);
+
+        /* Without an orderly stop the service is being freed, and what belongs to the program may
+         * be gone already. */
+        if (self->service->state != SERVICE_STOPPED)
+                self->on_change = NULL;
+        link_tell_program(self);
 }

@@ -86,9 +86,6 @@ static hale_link *link_new(const char *name, const hale_link_ops *ops, void *use
         self->ops = ops;
         self->userdata = userdata;
         self->gates = HALE_GATE_READY;
-        link_policy_default(&self->policy);
-        self->policy.told = !ops || !ops->open;
-        self->policy.checked = ops && ops->check;
         return self;
 }
 
@@ -132,9 +129,14 @@ static void link_discard(hale_link *self) {
 }
 
 static int service_take_link(hale_service *service, hale_link *self) {
+        const hale_link_ops *ops = self->ops;
+        LinkPolicy policy;
         int r;
 
-        link_init(&self->link, &self->policy, &link_handler, &service->random);
+        link_policy_default(&policy);
+        policy.told = !ops || !ops->open;
+        policy.checked = ops && ops->check;
+        link_init(&self->link, &policy, &link_handler, &service->random);
         self->service = service;
         r = link_add_probe(service, self);
         if (r >= 0 && service->state == SERVICE_RUNNING) {

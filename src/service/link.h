@@ -43,7 +43,6 @@ struct hale_link {
         void *userdata;
         bool blocking, dangerous;
         int gates;
-        LinkPolicy policy;
         Link link;
 
         bool told;      /* the journal knows that it is down */
@@ -75,8 +74,8 @@ int link_begin(hale_link *self);
 
 /* link-tell.c */
 void link_changed(Link *link, LinkChange change);
+void link_stopped(Link *link);
 void link_show(hale_link *self);
-void link_clean_reason(char reason[static OUTPUT_LENGTH_MAX], const char *format, va_list ap);
 
 /* link-job.c: calls in the pool. As LinkHandler. */
 int link_queue_open(hale_link *self);

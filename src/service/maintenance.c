@@ -33,6 +33,7 @@ static void maintenance_end(hale_service *service, const char *how) {
         health->maintenance_reason = "";
         free(service->maintenance_reason);
         service->maintenance_reason = NULL;
+        service_record_maintenance(service, "ended");
 }
 
 void service_maintenance_over(void *userdata) {
@@ -60,6 +61,7 @@ static int maintenance_begin(hale_service *service, uint64_t usec, const char *r
         (void)snprintf(what, sizeof(what), "begins%s%s", usec == USEC_NEVER ? "" : " for ",
                        usec == USEC_NEVER ? "" : usec_format(usec, text));
         maintenance_tell(service, MESSAGE_MAINTENANCE_ON, what);
+        service_record_maintenance(service, "begun");
         return 0;
 }
 

@@ -8,6 +8,8 @@
  * callback reports goes there, and to the core only if it came in time.
  */
 
+#include <stdio.h>
+
 #include "service/service.h"
 
 struct BlockingRun {
@@ -85,6 +87,9 @@ int probe_pool_start(hale_probe *probe, uint32_t generation) {
 
 void probe_pool_abandon(hale_probe *probe) {
         BlockingRun *run = TAKE_PTR(probe->job);
+
+        (void)snprintf(probe->service->stuck_probe, sizeof(probe->service->stuck_probe), "%s",
+                       probe->name);
 
         pool_job_abandon(&run->job);
 }

@@ -23,6 +23,8 @@ void probe_activate(hale_probe *probe, uint64_t now_usec, uint64_t spread_usec) 
         hale_service *service = probe->service;
 
         probe_cancel(probe);
+        if (probe->remedies)
+                remedies_reset(probe);
         health_forget(&service->health, &probe->health);
         probe_state_activate(&probe->health.state, now_usec, spread_usec, &service->random);
         health_remember(&service->health, &probe->health);
@@ -33,6 +35,8 @@ static void probe_deactivate(hale_probe *probe) {
         hale_service *service = probe->service;
 
         probe_cancel(probe);
+        if (probe->remedies)
+                remedies_reset(probe);
         health_forget(&service->health, &probe->health);
         probe_state_deactivate(&probe->health.state);
         health_remember(&service->health, &probe->health);
@@ -129,6 +133,31 @@ static void probe_changed(hale_probe *probe, const ProbeChange *change) {
                 service_tell_probe(service, probe, change);
 }
 
+/* Counts how long the run took. With very many probes only the first of them have the memory for
+ * it; the metrics could not show more. */
+static void probe_count(hale_probe *probe) {
+        hale_service *service = probe->service;
+        HealthProbe *health = &probe->health;
+
+        if (!health->durations) {
+                if (service->metrics.n_histograms >= HISTOGRAMS_MAX)
+                        return;
+                health->durations = calloc(1, sizeof(*health->durations));
+                if (!health->durations)
+                        return;
+                service->metrics.n_histograms++;
+        }
+
+        histogram_note(health->durations, health->state.duration_usec);
+}
+
+/* What a probe answers that fails for a rehearsal. */
+static const Report rehearsal_report = {
+        .status = HALE_FAIL,
+        .given = true,
+        .output = "REHEARSAL: told to fail on purpose",
+};
+
 void probe_conclude(hale_probe *probe,
                     uint32_t generation,
                     hale_status status,
@@ -141,6 +170,11 @@ void probe_conclude(hale_probe *probe,
         if (!service)
                 return;
 
+        if (probe->told_to_fail) {
+                report = &rehearsal_report;
+                status = report->status;
+        }
+
         health_forget(&service->health, &probe->health);
         taken = probe_state_end(state, generation, status, service->clock_usec, &service->random,
                                 &change);
@@ -149,12 +183,15 @@ void probe_conclude(hale_probe *probe,
                 return;
 
         probe->timed_out = false;
+        probe_count(probe);
         probe_keep(probe, report);
         probe_changed(probe, &change);
         probe_schedule(probe);
 
         if (service->bus)
                 bus_probe_finished(service->bus, &probe->health);
+        if (probe->remedies)
+                remedies_answered(probe, status);
 }
 
 static void probe_called(hale_probe *probe, uint32_t generation, int result, Report *report) {
@@ -251,6 +288,8 @@ static void probe_ask_pool(hale_probe *probe, uint32_t generation) {
 static void probe_ask(hale_probe *probe, uint64_t now_usec) {
         uint32_t generation = probe_state_begin(&probe->health.state, now_usec);
 
+        blame_enter("probe", probe->name);
+
         /* Meanwhile the deadline waits in the wheel; a quick answer moves it on. */
         if (probe->check) {
                 probe_schedule(probe);
@@ -261,6 +300,7 @@ static void probe_ask(hale_probe *probe, uint64_t now_usec) {
         } else {
                 probe_call(probe, generation);
         }
+        blame_leave();
 }
 
 static void probe_ran_out_of_time(hale_probe *probe) {
@@ -296,12 +336,17 @@ void probe_due(void *userdata) {
         }
 
         if (wish == PROBE_TIMEOUT) {
+                probe_count(probe);
                 probe_ran_out_of_time(probe);
                 probe_changed(probe, &change);
                 if (service->bus)
                         bus_probe_finished(service->bus, &probe->health);
+                if (probe->remedies)
+                        remedies_answered(probe, HALE_FAIL);
         } else if (wish == PROBE_STALE) {
                 probe_changed(probe, &change);
+                if (probe->remedies)
+                        remedies_silent(probe);
         }
 
         probe_schedule(probe);
@@ -311,6 +356,9 @@ static void probe_push(hale_probe *probe, const Report *report) {
         hale_service *service = probe->service;
         ProbeChange change;
 
+        if (probe->told_to_fail)
+                report = &rehearsal_report;
+
         health_forget(&service->health, &probe->health);
         probe_state_push(&probe->health.state, report->status, service->clock_usec, &change);
         health_remember(&service->health, &probe->health);
@@ -318,6 +366,8 @@ static void probe_push(hale_probe *probe, const Report *report) {
         probe_keep(probe, report);
         probe_changed(probe, &change);
         probe_schedule(probe);
+        if (probe->remedies)
+                remedies_answered(probe, report->status);
 }
 
 int probe_take_report(hale_probe *probe, const Report *report) {

@@ -37,6 +37,7 @@ static void probe_free(hale_probe *probe) {
         (void)check_free(probe->check); /* one that never came into the service */
         free(probe->mail);
         free(probe->output);
+        free(probe->health.durations);
         free(probe->name);
         free(probe);
 }
@@ -213,10 +214,13 @@ static void probe_unlink(hale_probe *probe) {
         hale_service *service = probe->service;
 
         probe_cancel(probe);
+        remedies_drop(probe);
         probe->check = check_free(probe->check);
         probe_mail_drop(probe);
         wheel_remove(&service->wheel, &probe->timer.node);
         health_remove(&service->health, &probe->health);
+        if (probe->health.durations)
+                service->metrics.n_histograms--;
         (void)tdelete(probe, &service->names, compare_names);
         hale_probe_unref(probe);
 }

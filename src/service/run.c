@@ -152,9 +152,8 @@ _public_ int hale_service_start(hale_service *service) {
 
         SERVICE_CHECK(service);
 
-        /* A program with a loop of its own would go on to that. */
         if (service->is_worker)
-                exit(hale_exit_status(service_child_run(service)));
+                return service_child_start(service);
 
         if (service->state != SERVICE_NEW) {
                 service_tell_error(service, "Service '%s' was started already", service->name);
@@ -165,9 +164,12 @@ _public_ int hale_service_start(hale_service *service) {
         service->started_usec = service_now();
         service->identity.started_usec = service->started_usec;
         r = service_start_sources(service);
-        if (r >= 0)
+        if (r >= 0) {
+                service_record_start(service);
                 r = service_start_reports(service);
+        }
         if (r < 0) {
+                service_record_stop(service, r);
                 service_tell_error(service, "Cannot start service '%s': %s", service->name,
                                    strerror(-r));
                 service_sources_done(service);
@@ -191,6 +193,7 @@ _public_ int hale_service_start(hale_service *service) {
                                    strerror(-r));
         service->unsettled = true;
         service_settle(service);
+        service_record_started(service);
         return 0;
 }
 
@@ -216,12 +219,18 @@ _public_ int hale_service_run(hale_service *service) {
         return r;
 }
 
+/* A program with a loop of its own returns what its loop returns: that is then our exit status. */
+void service_exit_loop(hale_service *service) {
+        (void)sd_event_exit(service->event, hale_exit_status(service->result));
+}
+
 void service_finish(hale_service *service, int result) {
         if (service->state == SERVICE_STOPPED)
                 return;
 
         service->result = result;
         service->state = SERVICE_STOPPED;
+        service_record_stop(service, result);
         (void)journal_send(&service->journal, MESSAGE_STOPPED, NULL, 0,
                            "Service '%s' has stopped%s%s", service->name, result < 0 ? ": " : "",
                            result < 0 ? strerror(-result) : "");

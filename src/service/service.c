@@ -48,6 +48,8 @@ static void service_identify(hale_service *service) {
 }
 
 static void service_free(hale_service *service) {
+        service_record_done(service);
+        service_end_rehearsal(service);
         service_workers_done(service);
         service_links_drop(service);
         service_drop_probes(service);
@@ -137,6 +139,7 @@ static int service_init(hale_service *service, const char *name) {
         loop_lag_init(&service->lag);
         loop_lag_add_reader(&service->lag, &service->lag_reader);
         health_init(&service->health, service_now());
+        service->health.rehearsal = service->rehearsal;
         service->random = (Random)RANDOM_INIT(service_now() ^ (uint64_t)service->pid << 32);
         return 0;
 }
@@ -164,9 +167,12 @@ _public_ int hale_service_new(hale_service **ret, const char *name) {
         service->details = HALE_DETAILS_LOCAL;
         service->journal = (Journal)JOURNAL_INIT;
         service->notify = (Notify)NOTIFY_INIT;
+        service->record = (Record)RECORD_INIT;
         TAILQ_INIT(&service->health.probes);
         TAILQ_INIT(&service->mail);
         TAILQ_INIT(&service->links);
+        TAILQ_INIT(&service->busy_remedies);
+        TAILQ_INIT(&service->injections);
         service_timers_init(service);
         on_loop_thread = true;
 
@@ -237,6 +243,7 @@ _public_ int hale_service_set_bus_name(hale_service *service, const char *name) 
 _public_ int hale_service_set_http_details(hale_service *service, hale_details details) {
         SERVICE_CHECK(service);
         RETURN_IF_FAIL(details >= HALE_DETAILS_NEVER && details <= HALE_DETAILS_ALWAYS, -EINVAL);
+        RETURN_IF_FAIL(service->state == SERVICE_NEW, -EBUSY);
 
         service->details = details;
         return 0;

@@ -36,6 +36,8 @@
 #include "report/json.h"
 #include "report/notify.h"
 #include "service/documents.h"
+#include "service/metrics.h"
+#include "service/record.h"
 
 /* From first to last served. Signals come before all else; the ping comes after the probes, so
  * that a starved loop shows; HTTP comes last, so that no flood of requests can delay the ping. */
@@ -85,10 +87,12 @@ struct hale_probe {
         bool floating, blocking;
         bool timeout_set, stale_set;
         bool timed_out;   /* the last run did, and nothing was asked or heard since */
+        bool told_to_fail; /* by a rehearsal */
         bool has_draft;   /* a value for the next report from outside a callback */
         Report *answer;   /* where a callback that is being called reports to */
         BlockingRun *job; /* the run in the pool, if one is under way */
         Check *check;
+        struct Remedies *remedies; /* NULL: none */
         HealthProbe health;
 
         char *name;
@@ -108,6 +112,8 @@ struct hale_probe {
 
 TAILQ_HEAD(ProbeMail, hale_probe);
 TAILQ_HEAD(Links, hale_link);
+TAILQ_HEAD(BusyRemedies, Remedies);
+TAILQ_HEAD(Injections, Injection);
 
 typedef struct PassedSocket {
         int fd;
@@ -128,6 +134,7 @@ struct hale_service {
         pid_t tid;
         ServiceState state;
         int result; /* of run() */
+        int stop_result; /* what it is to be after an orderly stop */
 
         char *name, *version, *unit, *bus_name;
         char invocation_id[33];
@@ -159,6 +166,7 @@ struct hale_service {
         LoopLag lag;
         LoopWatch loop_watch;
         LoopLagReader lag_reader;
+        char stuck_probe[NAME_LENGTH_MAX + 1]; /* whose thread was abandoned last */
         uint64_t n_abandoned_told, n_exhausted_told; /* what trouble.c has spoken of */
         uint64_t sleep_usec; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC when last looked */
         void *names;         /* tsearch(3) tree of the probes by name */
@@ -176,6 +184,8 @@ struct hale_service {
         PassedSocket *passed;
         size_t n_passed;
         Documents documents;
+        Metrics metrics;
+        Record record;
 
         Bus *bus;
         bool bus_was_lost;
@@ -196,6 +206,15 @@ struct hale_service {
 
         struct Links links;
         unsigned n_links;
+
+        struct BusyRemedies busy_remedies;
+        hale_trim_t on_trim;
+        void *on_trim_data;
+
+        bool faults_allowed;
+        struct Injections injections;
+        unsigned n_injections;
+        char rehearsal[REHEARSAL_TEXT_MAX]; /* what is on, or "" */
 
         sd_event_source *mail_source;
         int mail_fd;
@@ -300,6 +319,7 @@ void service_timers_init(hale_service *service);
 void service_stable_arm(hale_service *service);
 void service_sources_done(hale_service *service);
 void service_finish(hale_service *service, int result);
+void service_exit_loop(hale_service *service);
 int service_checks_init(hale_service *service);
 
 /* stop.c */
@@ -314,6 +334,17 @@ void service_links_ask(hale_service *service); /* who knows what happened meanwh
 void service_links_stop(hale_service *service);
 void service_links_drop(hale_service *service);
 
+/* remedy*.c: see remedy.h. For probes that have remedies, but for the drop. */
+void remedies_answered(hale_probe *probe, hale_status result);
+void remedies_silent(hale_probe *probe); /* its last answer is too old */
+void remedies_reset(hale_probe *probe);
+void remedies_drop(hale_probe *probe);
+bool service_is_healing(const hale_service *service); /* what keeps `live` closed may yet be healed */
+void service_tell_healing(hale_service *service, char *text, size_t size); /* appends what is done */
+
+/* inject.c */
+void service_end_rehearsal(hale_service *service);
+
 /* maintenance.c, listen.c, http.c, bus.c */
 void service_maintenance_over(void *userdata);
 int service_listen_take(hale_service *service);
@@ -327,6 +358,7 @@ int service_bus_start(hale_service *service);
 /* worker*.c: see worker.h */
 int service_child_init(hale_service *service);
 int service_child_run(hale_service *service);
+int service_child_start(hale_service *service);
 int service_workers_init(hale_service *service);
 void service_workers_check(hale_service *service);
 void service_workers_start(hale_service *service);

@@ -33,6 +33,7 @@ void service_tell_status(hale_service *service) {
                 (void)snprintf(text, sizeof(text), "starting; %s", service->progress);
         else
                 (void)health_sentence(&service->health, text, sizeof(text));
+        service_tell_healing(service, text, sizeof(text));
 
         (void)notify_status(&service->notify, text, service_now());
         service_set_timer(service, &service->notify_timer, notify_deadline(&service->notify));
@@ -119,13 +120,17 @@ static void service_settle_once(hale_service *service) {
                 health->status_since_realtime_usec = clock_now_usec(CLOCK_REALTIME);
 
         service_journal_status(service, &old);
+        service_record_health(service, &old);
         service_stable_arm(service);
         if (service->bus)
                 bus_health_changed(service->bus);
         service_tell_status(service);
         service_watch_step(service);
-        if (service->on_change && !summary_equal(&old, &health->summary))
+        if (service->on_change && !summary_equal(&old, &health->summary)) {
+                blame_enter("the change handler", NULL);
                 service->on_change(service, service->on_change_data);
+                blame_leave();
+        }
 }
 
 void service_settle(hale_service *service) {

@@ -54,7 +54,7 @@ _public_ int hale_service_progress(hale_service *service, const char *format, ..
 static void service_stopped_now(hale_service *service) {
         service_set_timer(service, &service->handler_timer, USEC_NEVER);
         service_set_timer(service, &service->drain_timer, USEC_NEVER);
-        service_finish(service, 0);
+        service_finish(service, service->stop_result);
 }
 
 /* The program has finished its part: now the workers, and then we. */
@@ -76,8 +76,10 @@ void service_drained(void *userdata) {
 
         service->state = SERVICE_STOPPING;
         service->stopping_usec = service_now();
+        blame_enter("the stop handler", NULL);
         if (service->on_stop)
                 r = service->on_stop(service, service->on_stop_data);
+        blame_leave();
         if (service->state != SERVICE_STOPPING || service->workers_stop)
                 return;
 
@@ -101,8 +103,10 @@ _public_ int hale_service_stop(hale_service *service) {
         RETURN_IF_FAIL(service->state == SERVICE_RUNNING, -ESTALE);
 
         service->state = SERVICE_DRAINING;
+        service_end_rehearsal(service);
         service->gate.stopping = true;
         service->health.stopping = true;
+        service_record_stopping(service);
         (void)notify_stopping(&service->notify, "stopping", service_now());
         (void)journal_send(&service->journal, MESSAGE_STOPPING, NULL, 0, "Service '%s' is stopping",
                            service->name);
@@ -160,8 +164,10 @@ static void service_reload(hale_service *service) {
         service_unsettle(service);
         service_settle(service);
 
+        blame_enter("the reload handler", NULL);
         if (service->on_reload)
                 r = service->on_reload(service, service->on_reload_data);
+        blame_leave();
         if (r == HALE_PENDING)
                 service_set_timer(service, &service->handler_timer,
                                   usec_add(service_now(), RELOAD_TIMEOUT_USEC));

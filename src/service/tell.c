@@ -84,7 +84,11 @@ void service_tell_probe(hale_service *service, hale_probe *probe, const ProbeCha
         if (service->bus)
                 bus_probe_changed(service->bus, &probe->health, change->from);
 
-        if (probe->is_worker || probe->is_link || !service_may_tell(service))
+        if (probe->is_worker || probe->is_link)
+                return;
+
+        service_record_probe(service, &probe->health, change->from, change->to);
+        if (!service_may_tell(service))
                 return;
 
         (void)snprintf(duration, sizeof(duration), "%" PRIu64, state->duration_usec);

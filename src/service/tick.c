@@ -37,6 +37,7 @@ void service_set_timer(hale_service *service, Timer *timer, uint64_t at_usec) {
 void service_tick_arm(hale_service *service) {
         uint64_t next = wheel_next(&service->wheel);
 
+        blame_expect(service->record.blame, BLAME_TICK, next == 0 ? service->clock_usec : next);
         if (!service->tick_source || next == service->tick_at_usec)
                 return;
 
@@ -65,6 +66,7 @@ static void service_gap(hale_service *service, uint64_t gap_usec, uint64_t now_u
                 usec_format(gap_usec, text));
 
         loop_lag_forgive(&service->lag);
+        service_record_event(service, RECORD_GAP, NULL, gap_usec, NULL);
 
         if (service->state != SERVICE_RUNNING)
                 return;
@@ -81,17 +83,20 @@ static void service_gap(hale_service *service, uint64_t gap_usec, uint64_t now_u
 
 /*
  * @polled_usec: when the loop last went to poll; @woken_usec: when it came back.
- * Whoever was due in between was late for want of a running process.
+ * Whoever was due in between was late for want of a running process: returns true.
  */
-static void service_look_for_gap(hale_service *service, uint64_t due_usec, uint64_t woken_usec) {
+static bool service_look_for_gap(hale_service *service, uint64_t due_usec, uint64_t woken_usec) {
         uint64_t slept = slept_usec();
         uint64_t gap = usec_sub(slept, service->sleep_usec);
         uint64_t waiting = MAX(due_usec, service->loop_watch.polled_usec);
 
         service->sleep_usec = slept;
         gap = MAX(gap, usec_sub(woken_usec, waiting));
-        if (gap > GAP_USEC)
-                service_gap(service, gap, woken_usec);
+        if (gap <= GAP_USEC)
+                return false;
+
+        service_gap(service, gap, woken_usec);
+        return true;
 }
 
 #define CACHE_LINE 64
@@ -116,9 +121,8 @@ static void service_tick(hale_service *service, uint64_t due_usec) {
         service->in_tick = true;
         service->clock_usec = service_now();
         service->realtime_usec = usec_sub(clock_now_usec(CLOCK_REALTIME), service->clock_usec);
-        if (due_usec != USEC_NEVER)
+        if (!service_look_for_gap(service, due_usec, woken_usec) && due_usec != USEC_NEVER)
                 loop_lag_note(&service->lag, due_usec + TICK_ACCURACY_USEC, woken_usec);
-        service_look_for_gap(service, due_usec, woken_usec);
 
         for (unsigned n = 0; n < TICK_BATCH; n++) {
                 node = wheel_pop(&service->wheel, woken_usec);

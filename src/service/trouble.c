@@ -18,6 +18,7 @@ static void look_for_lag(hale_service *service) {
         uint64_t lag_usec = loop_lag_read(&service->lag_reader);
         char text[USEC_TEXT_MAX], number[24];
 
+        service_record_lag(service, lag_usec);
         if (lag_usec < LOOP_LAG_WARN_USEC || !service_may_tell(service))
                 return;
 
@@ -42,8 +43,11 @@ static void look_for_stuck_threads(hale_service *service) {
 
         (void)snprintf(number, sizeof(number), "%u", stats.n_abandoned);
         (void)journal_send(&service->journal, MESSAGE_POOL_EXHAUSTED,
-                           (JournalField[]){ { "HALE_STUCK_THREADS", number } }, 1,
-                           "%u thread%s of '%s' for blocking probes %s stuck", stats.n_abandoned,
+                           (JournalField[]){
+                                   { "HALE_PROBE", service->stuck_probe },
+                                   { "HALE_STUCK_THREADS", number },
+                           },
+                           2, "%u thread%s of '%s' for blocking probes %s stuck", stats.n_abandoned,
                            stats.n_abandoned == 1 ? "" : "s", service->name,
                            stats.n_abandoned == 1 ? "is" : "are");
 }

@@ -20,6 +20,7 @@ static uint64_t watch_slack(uint64_t watchdog_usec) {
 static void watch_arm(hale_service *service) {
         uint64_t at = gate_deadline(&service->gate);
 
+        blame_expect(service->record.blame, BLAME_WATCH, at);
         if (at == service->watch_at_usec)
                 return;
 
@@ -33,11 +34,19 @@ static void watch_arm(hale_service *service) {
         (void)sd_event_source_set_enabled(service->gate_source, SD_EVENT_ONESHOT);
 }
 
+static RecorderLife watch_life(MessageKind kind) {
+        return kind == MESSAGE_GATE_CLOSED          ? LIFE_WITHHELD
+               : kind == MESSAGE_WATCHDOG_TRIGGERED ? LIFE_TRIGGERED
+               : kind == MESSAGE_GIVING_UP          ? LIFE_GIVEN_UP
+                                                    : LIFE_RUNNING;
+}
+
 static void watch_tell(hale_service *service, MessageKind kind, const char *what) {
         const HealthProbe *culprit = health_culprit(&service->health, HALE_GATE_LIVE);
         char sentence[4 * STATUS_LENGTH_MAX];
 
         (void)health_sentence(&service->health, sentence, sizeof(sentence));
+        service_record_gate(service, watch_life(kind), sentence);
         (void)journal_send(&service->journal, kind,
                            (JournalField[]){
                                    { "HALE_PROBE", culprit ? culprit->name : NULL },
@@ -65,6 +74,11 @@ static void watch_exit(hale_service *service) {
         service_finish(service, -ENOTRECOVERABLE);
 }
 
+static void watch_ping(hale_service *service) {
+        (void)notify_watchdog(&service->notify, service_now());
+        service_record_ping(service);
+}
+
 void service_watch_step(hale_service *service) {
         const HealthSummary *summary = &service->health.summary;
         unsigned actions;
@@ -72,13 +86,17 @@ void service_watch_step(hale_service *service) {
         if (!service->gate_source)
                 return;
 
-        actions = gate_step(&service->gate, summary->live, false, service_now());
+        actions = gate_step(&service->gate, summary->live, service_is_healing(service),
+                            service_now());
         if (actions & GATE_OPENED)
                 watch_tell(service, MESSAGE_GATE_OPENED, "pings its watchdog again");
         if (actions & GATE_PING)
-                (void)notify_watchdog(&service->notify, service_now());
+                watch_ping(service);
         if (actions & GATE_CLOSED)
-                watch_tell(service, MESSAGE_GATE_CLOSED, "withholds the pings to its watchdog");
+                watch_tell(service, MESSAGE_GATE_CLOSED,
+                           service->gate.config.watchdog_usec > 0
+                                   ? "withholds the pings to its watchdog"
+                                   : "has lost its liveness");
         if (actions & GATE_TRIGGER)
                 watch_trigger(service);
         if (actions & GATE_ABORT)

@@ -98,6 +98,7 @@ void worker_beat_end(hale_worker *worker) {
 
 static void worker_hung(hale_worker *worker) {
         worker_beat_end(worker);
+        worker->n_hangs++;
         worker_tell_hung(worker);
 
         if (worker->is_thread) {

@@ -58,3 +58,14 @@ int service_child_run(hale_service *service) {
         service->state = SERVICE_STOPPED;
         return MIN(r, 0);
 }
+
+/* A program with a loop of its own goes on to that; it finds that the loop has ended. */
+int service_child_start(hale_service *service) {
+        int r;
+
+        r = service_child_run(service);
+        if (r < 0)
+                return r;
+
+        return MIN(sd_event_exit(service->event, 0), 0);
+}

@@ -101,6 +101,7 @@ void worker_runs(hale_worker *worker) {
                 return;
 
         worker_enter(worker, HALE_WORKER_RUNNING);
+        worker->told_pid = worker->active->pid;
         restart_begun(&worker->restart, now_usec);
         worker_set_timer(worker, &worker->timer, restart_settles_at(&worker->restart));
         worker_beat_begin(worker);
@@ -134,6 +135,25 @@ static void worker_fail(hale_worker *worker) {
         worker_gate_live(worker, true);
 }
 
+/* Talk is for the time in which the new process loads its libraries. */
+static void worker_start_again(hale_worker *worker, uint64_t at_usec, uint64_t wait_usec) {
+        bool at_once = wait_usec <= RESTART_AT_ONCE_USEC && !worker_is_bound(worker);
+
+        if (at_once && !worker->is_thread) {
+                worker_start(worker);
+                worker_tell_died(worker, wait_usec);
+                return;
+        }
+
+        worker_tell_died(worker, wait_usec);
+        if (at_once)
+                worker_start(worker);
+        else if (worker_is_bound(worker))
+                group_restart(worker->group, worker, at_usec);
+        else
+                worker_set_timer(worker, &worker->timer, at_usec);
+}
+
 /* It died of itself, or was killed because it did not do as it should: what now? */
 static void worker_died(hale_worker *worker, bool success) {
         uint64_t now_usec = service_now(), at_usec = now_usec;
@@ -157,13 +177,7 @@ static void worker_died(hale_worker *worker, bool success) {
                 worker_fail(worker);
         } else {
                 worker_enter(worker, HALE_WORKER_WAITING);
-                worker_tell_died(worker, at_usec - now_usec);
-                if (worker_is_bound(worker))
-                        group_restart(worker->group, worker, at_usec);
-                else if (at_usec - now_usec <= RESTART_AT_ONCE_USEC)
-                        worker_start(worker);
-                else
-                        worker_set_timer(worker, &worker->timer, at_usec);
+                worker_start_again(worker, at_usec, at_usec - now_usec);
         }
 }
 
@@ -193,6 +207,7 @@ static void worker_gone(hale_worker *worker, const WorkerExit *end) {
 
         (void)exit_describe(end, worker->exit_text, sizeof(worker->exit_text));
         worker->died_usec = service_now();
+        worker->told_pid = worker->is_thread ? 0 : worker->active->last_pid;
         worker->killed = false;
         worker_beat_end(worker);
         worker_set_timer(worker, &worker->timer, USEC_NEVER);

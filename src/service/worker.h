@@ -60,6 +60,7 @@ struct hale_worker {
         int start_error;
         uint64_t stop_limit_usec; /* that it was given when it was asked */
         uint64_t died_usec;       /* 0: not yet */
+        pid_t told_pid;           /* whom a message is about */
         Restart restart;
         Timer timer; /* by the state: of the restart, the start, the settling, the stop */
 
@@ -72,6 +73,7 @@ struct hale_worker {
         Chance chance;
         Timer beat_timer;
         bool starved_told;
+        uint64_t n_hangs;
 
         char exit_text[OUTPUT_LENGTH_MAX];
 };

@@ -8,6 +8,7 @@
  *   --group=NAME:STRATEGY    0, 1, 2 as in hale_strategy; before its members
  *   --heap=MIB               so much dirty memory in the service
  *   --sigchld=handler|reap|ignore
+ *   --untidy                 with a blocked signal and a file that would be inherited
  *
  * WHAT is a row of the table of behaviours, KEY one of those of settings[]. It does
  * what is asked of it on stdin: "stop", "restart NAME", "show NAME". All that
@@ -15,6 +16,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <hale/hale.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,7 +24,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
@@ -112,8 +115,8 @@ static int closes(hale_worker *worker, void *userdata) {
 /* Says nonsense to the service, as fast as it can, and then works on. */
 static int babbles(hale_worker *worker, void *userdata) {
         for (unsigned i = 0; i < 10000; i++)
-                if (write(hale_worker_get_stop_fd(worker), "RRRRRRRRRRRR", i % 12 + 1) < 0)
-                        break;
+                (void)send(hale_worker_get_stop_fd(worker), "RRRRRRRRRRRR", i % 12 + 1,
+                           MSG_DONTWAIT);
         return steady(worker, userdata);
 }
 
@@ -146,15 +149,14 @@ static int exits(hale_worker *worker, void *userdata) {
 static int looks(hale_worker *worker, void *userdata) {
         static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS",
                                              "HALE_WORKER", "HALE_WORKER_FD" };
+        struct stat status;
         sigset_t mask;
         bool clean = true;
 
         for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
                 clean = clean && !getenv(names[i]);
         for (int fd = 3; fd < 256; fd++)
-                if (fd != hale_worker_get_stop_fd(worker) && dup2(fd, fd) >= 0 &&
-                    lseek(fd, 0, SEEK_CUR) >= 0)
-                        clean = false; /* a file that was left open */
+                clean = clean && (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode));
         (void)sigprocmask(SIG_SETMASK, NULL, &mask);
         clean = clean && !sigismember(&mask, SIGTERM) && !sigismember(&mask, SIGUSR2);
         clean = clean && getpgrp() == getpid() && getenv("KEPT");
@@ -232,6 +234,15 @@ static void count_sigchld(int number) {
         n_sigchld++;
 }
 
+static int be_untidy(void) {
+        sigset_t blocked;
+
+        (void)sigemptyset(&blocked);
+        (void)sigaddset(&blocked, SIGUSR2);
+        (void)sigprocmask(SIG_BLOCK, &blocked, NULL);
+        return open("/proc/self/exe", O_RDONLY) < 0 ? -errno : 0;
+}
+
 static int set_option(const char *option) {
         unsigned long n;
         char *memory;
@@ -246,6 +257,8 @@ static int set_option(const char *option) {
                 __asm__ volatile("" : : "r"(memory) : "memory");
                 return 0;
         }
+        if (strcmp(option, "--untidy") == 0)
+                return hale_service_is_worker(service) ? 0 : be_untidy();
         if (strcmp(option, "--sigchld=handler") == 0)
                 return signal(SIGCHLD, count_sigchld) == SIG_ERR ? -errno : 0;
         if (strcmp(option, "--sigchld=reap") == 0)
@@ -295,14 +308,8 @@ static int on_command(sd_event_source *source, int fd, uint32_t revents, void *u
 }
 
 int main(int argc, char *argv[]) {
-        sigset_t blocked;
         int r;
 
-        /* A worker should not inherit this, nor this file. */
-        (void)sigemptyset(&blocked);
-        (void)sigaddset(&blocked, SIGUSR2);
-        if (argc > 1 && strcmp(argv[1], "--blocked") == 0)
-                (void)sigprocmask(SIG_BLOCK, &blocked, NULL);
         r = hale_service_new(&service, "workers");
         for (int i = 1; r >= 0 && i < argc; i++)
                 r = argv[i][0] == '-' ? set_option(argv[i]) : add_worker(argv[i]);

@@ -54,6 +54,10 @@ typedef struct Lab {
         bool finish_at_once, free_in_call;
         unsigned n_runs;
         uid_t uid;
+        char fault[64], fault_target[64];
+        uint64_t fault_usec;
+        int fault_result;
+        unsigned n_faults;
 
         sd_bus *client;
         sd_bus_message *reply; /* the last */
@@ -166,6 +170,25 @@ static int lab_set_maintenance(void *data, uint64_t usec, const char *reason, ui
         return 0;
 }
 
+static int
+lab_inject_fault(void *data, const char *kind, const char *target, uint64_t usec, uid_t uid) {
+        Lab *lab = data;
+
+        lab->uid = uid;
+        lab->n_faults++;
+        g_strlcpy(lab->fault, kind, sizeof(lab->fault));
+        g_strlcpy(lab->fault_target, target, sizeof(lab->fault_target));
+        lab->fault_usec = usec;
+        if (lab->fault_result >= 0) {
+                lab->health.rehearsal = lab->fault;
+                bus_health_changed(lab->bus);
+        }
+        if (lab->free_in_call)
+                lab_free_bus(lab);
+
+        return lab->fault_result;
+}
+
 static void lab_on_state(void *data, BusState state, int error) {
         Lab *lab = data;
 
@@ -187,6 +210,7 @@ static const BusSource lab_source = {
         .set_log_target = lab_set_log_target,
         .run_probe = lab_run_probe,
         .set_maintenance = lab_set_maintenance,
+        .inject_fault = lab_inject_fault,
         .on_state = lab_on_state,
 };
 

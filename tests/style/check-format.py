@@ -33,7 +33,7 @@ def main(root, names):
         return 77
 
     files = []
-    for folder in ("src", "tests", "bench"):
+    for folder in ("src", "tests", "bench", "man"):
         if (root / folder).is_dir():
             files += files_below(root / folder, r"\.[ch]$")
     said = subprocess.run(

@@ -42,7 +42,10 @@ def main(library, symbol_map, headers):
     in_library = set(exported(library))
     in_map = dict(listed(symbol_map.read_text()))
     in_headers = {}
-    for header in sorted(headers.glob("*.h")):
+    for header in sorted(headers.glob("*.h")) if headers.is_dir() else [headers]:
+        # What stands on the library has a map of its own.
+        if headers.is_dir() and (symbol_map.parent / "adapter" / f"{header.stem}.sym").is_file():
+            continue
         for name, number in declared_calls(header.read_text()):
             in_headers[name] = (header, number)
 

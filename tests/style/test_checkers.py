@@ -219,6 +219,41 @@ class Docs(Case):
         self.finds("explained twice", *self.args())
 
 
+class Manual(Case):
+    ID = "0" * 32
+
+    def args(self, text):
+        self.put("a.c", SPDX + "int x;\n.y = '\\n';\n")
+        self.put("m.c", '{ "x", "' + self.ID + '" },\n')
+        page = self.put("a.7", ".Dd November 23, 2026\n.Dt A 7\n.Os\n.Sh NAME\n.Nm a\n.Nd b\n" + text)
+        return ("check-manual.py", "--page", page, "--example", self.root / "a.c",
+                "--messages", self.root / "m.c")
+
+    def text(self, code="int x;\n\\&.y = '\\en';", message=ID):
+        return f".Sh DESCRIPTION\n.Bd -literal\n{code}\n.Ed\n.Li {message}\n"
+
+    def test_good(self):
+        self.passes(*self.args(self.text()))
+        self.put("README.md", "```c\nint x;\n.y = '\\n';\n```\n")
+        self.passes("check-manual.py", "--text", self.root / "README.md",
+                    "--example", self.root / "a.c")
+
+    def test_bad(self):
+        self.finds("a.c:1: is not quoted", *self.args(self.text(code="int y;")))
+        self.finds("m.c:1: " + self.ID + " is in no man page",
+                   *self.args(self.text(message="none")))
+        self.finds("a.7:12: " + "1" * 32 + " is no message of ours",
+                   *self.args(self.text(message="1" * 32)))
+        self.finds("is explained twice", *self.args(self.text() + f".Li {self.ID}\n"))
+        args = self.args(self.text())
+        self.put("a.c", "int x;\n")
+        self.finds("a.c:1: the first line names no licence", *args)
+
+    @unittest.skipUnless(shutil.which("mandoc"), "there is no mandoc")
+    def test_lint(self):
+        self.finds("a.7:13:", *self.args(self.text() + ".Nosuch\n"))
+
+
 class Help(Case):
     def program(self, text):
         return self.put("program", "#!/bin/sh\n" + text, 0o755)

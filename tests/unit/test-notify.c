@@ -277,7 +277,7 @@ static void test_fdstore(void) {
         g_assert_cmpint(notify_fdstore(&manager.notify, 0, longest), ==, 0);
         g_free(receiver_take(&manager.receiver, NULL));
         g_assert_cmpint(notify_fdstore(&manager.notify, 0, "hale-history"), ==, 0);
-        receiver_expect(&manager.receiver, "FDSTORE=1\nFDNAME=hale-history");
+        receiver_expect(&manager.receiver, "FDSTORE=1\nFDNAME=hale-history\nFDPOLL=0");
         g_assert_cmpint(manager.receiver.passed_fd, >=, 0);
         g_assert_cmpint(notify_fdstore_remove(&manager.notify, "hale-history"), ==, 0);
         receiver_expect(&manager.receiver, "FDSTOREREMOVE=1\nFDNAME=hale-history");

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Memory Rule
+ *
+ * Decides, from what a control group uses of its limit, when memory is to be given
+ * back and when only a restart in order is left, before the kernel kills: high at
+ * 90 % in several samples, and beyond help when it was at 95 % for a minute after
+ * something was given back, or the kernel has begun to kill.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum MemoryAdvice {
+        MEMORY_CALM,
+        MEMORY_HIGH, /* once more: too few samples so far */
+        MEMORY_TRIM,
+        MEMORY_RESTART,
+        _MEMORY_ADVICE_MAX,
+} MemoryAdvice;
+
+typedef struct MemoryRule {
+        unsigned n_high;        /* samples in a row, saturating */
+        uint64_t critical_usec; /* at 95 % since then; USEC_NEVER if it is not */
+        uint64_t trimmed_usec;  /* the first end of a trim since it is high; USEC_NEVER */
+} MemoryRule;
+
+void memory_rule_init(MemoryRule *rule);
+
+/* @limit: UINT64_MAX if there is none. @oom: the kernel has killed in the group since last time. */
+MemoryAdvice
+memory_rule_look(MemoryRule *rule, uint64_t used, uint64_t limit, bool oom, uint64_t now_usec);
+
+/* What could be given back has been. */
+void memory_rule_trimmed(MemoryRule *rule, uint64_t now_usec);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Record: what the flight recorder is told, and what it told
+ *
+ * Part of a service. It is opened at the start, when what the last run left is taken
+ * over, and from then on each change that a person might ask about the next day is
+ * written to it at once. Before the start, and in workers, all calls do nothing.
+ */
+
+#include <stdint.h>
+
+#include "core/health.h"
+#include "hale/service.h"
+#include "heal/blame.h"
+#include "report/journal.h"
+#include "report/recorder.h"
+
+typedef struct Record {
+        Recorder recorder;
+        RecorderState state;
+        uint64_t sequence;   /* of the last entry */
+        bool kept;           /* systemd has a descriptor of it */
+        bool stop_said;      /* nothing is written after the end */
+        uint64_t since_usec; /* the window for changes of probes, and their number in it */
+        unsigned n_probes;
+
+        PreviousRun *previous; /* NULL: none is known */
+        char *previous_json;
+        char previous_sentence[2 * OUTPUT_LENGTH_MAX];
+
+        Blame *blame;        /* NULL: nobody is blamed */
+        Journal journal;     /* of its thread */
+        uint64_t stall_usec; /* what the program chose; 0: nothing */
+        int stall_signal;    /* -1: the default */
+} Record;
+
+#define RECORD_INIT                                                                                \
+        { .recorder = RECORDER_INIT, .journal = JOURNAL_INIT, .stall_signal = -1 }
+
+/* record-restore.c: at the start; never fails, but may say that it does without */
+void service_record_start(hale_service *service);
+
+/* The start is over, and the record has not harmed it. */
+void service_record_started(hale_service *service);
+void service_record_done(hale_service *service);
+
+/* record.c */
+void service_record_event(hale_service *service,
+                          RecorderKind kind,
+                          const char *name,
+                          uint64_t value,
+                          const char *text);
+void service_record_change(hale_service *service,
+                           RecorderKind kind,
+                           const char *name,
+                           hale_status from,
+                           hale_status to,
+                           const char *text);
+void service_record_probe(hale_service *service,
+                          const HealthProbe *probe,
+                          hale_status from,
+                          hale_status to);
+void service_record_health(hale_service *service, const HealthSummary *old);
+
+/* The gate closed, triggered, gave up, or is open again. */
+void service_record_gate(hale_service *service, RecorderLife life, const char *reason);
+void service_record_ping(hale_service *service);
+void service_record_lag(hale_service *service, uint64_t lag_usec);
+void service_record_maintenance(hale_service *service, const char *what);
+void service_record_stopping(hale_service *service);
+void service_record_stop(hale_service *service, int result);
+void service_record_state(hale_service *service);
+
+/* Notes which files code was loaded from, so that addresses can be told later. */
+void service_record_modules(hale_service *service);
+
+/* Offers the record to systemd, until it is taken. */
+void service_record_keep(hale_service *service);
+
+/* blame.c */
+void service_blame_start(hale_service *service);
+void service_blame_done(hale_service *service);

@@ -74,6 +74,7 @@ int connection_send(Connection *connection, const char *request, size_t size) {
         ssize_t n;
 
         connection->received = 0;
+        connection->size = 0;
         connection->closes = false;
 
         /* A request is smaller than any socket's buffer: it goes as a whole or not at all. */
@@ -102,16 +103,34 @@ static ConnectionEvent connection_judge(Connection *connection) {
 
         size = (size_t)(end + 4 - connection->answer) +
                strtoul(length + strlen(CONTENT_LENGTH), NULL, 10);
-        if (size >= LOAD_ANSWER_MAX || connection->received > size)
+        if (connection->received > size)
                 return CONNECTION_WRONG;
+        connection->size = size;
 
         closes = strcasestr(connection->answer, CONNECTION_CLOSE);
         connection->closes = closes && closes < end;
         return connection->received == size ? CONNECTION_ANSWER : CONNECTION_NOTHING;
 }
 
+/* The rest of an answer whose head is there: what it says does not matter, so it is not copied. */
+static ConnectionEvent connection_skip(Connection *connection) {
+        ssize_t n;
+
+        n = recv(connection->fd, NULL, connection->size - connection->received, MSG_TRUNC);
+        if (n < 0 && errno == EAGAIN)
+                return CONNECTION_NOTHING;
+        if (n <= 0)
+                return CONNECTION_END;
+
+        connection->received += (size_t)n;
+        return connection->received == connection->size ? CONNECTION_ANSWER : CONNECTION_NOTHING;
+}
+
 ConnectionEvent connection_read(Connection *connection) {
         ssize_t n;
+
+        if (connection->state == CONNECTION_WAITING && connection->size > 0)
+                return connection_skip(connection);
 
         n = recv(connection->fd, connection->answer + connection->received,
                  LOAD_ANSWER_MAX - connection->received, 0);

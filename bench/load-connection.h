@@ -28,6 +28,7 @@ typedef struct Connection {
         uint64_t sent_nsec; /* the engine's */
         bool closes;        /* the last answer said that the server will close */
         size_t received;
+        size_t size; /* of the answer, once its head is there; else 0 */
         char answer[LOAD_ANSWER_MAX + 1];
 } Connection;
 

@@ -24,13 +24,16 @@
 
 #define HEALTH_PATH "/org/hale/Health1"
 #define PROBES_PATH "/org/hale/Health1/probes"
+#define WORKERS_PATH "/org/hale/Health1/workers"
 #define LOG_PATH "/org/freedesktop/LogControl1"
 
 #define HEALTH_INTERFACE "org.hale.Health1"
 #define PROBE_INTERFACE "org.hale.Probe1"
+#define WORKER_INTERFACE "org.hale.Worker1"
 #define LOG_INTERFACE "org.freedesktop.LogControl1"
 
 #define ERROR_NO_SUCH_PROBE "org.hale.Error.NoSuchProbe"
+#define ERROR_NO_SUCH_WORKER "org.hale.Error.NoSuchWorker"
 #define ERROR_PROBE_BUSY "org.hale.Error.ProbeBusy"
 #define ERROR_NOT_RUNNING "org.hale.Error.NotRunning"
 #define ERROR_INVALID_FORMAT "org.hale.Error.InvalidFormat"
@@ -53,6 +56,7 @@ typedef enum BusAction {
         ACTION_RUN_PROBE,
         ACTION_SET_MAINTENANCE,
         ACTION_SET_LOG,
+        ACTION_RESTART_WORKER,
         ACTION_INJECT_FAULT, /* polkit is not asked */
         _ACTION_MAX,
 } BusAction;
@@ -127,6 +131,8 @@ struct Bus {
         unsigned n_calls, n_at_polkit, n_running;
         sd_event_source *calls_source;
 
+        BusWorker worker; /* that is being looked at */
+
         BusTold told;
         uint64_t window_usec; /* when the window began */
         unsigned n_probe_signals, n_health_signals;
@@ -178,6 +184,7 @@ int bus_arm(Bus *bus,
 /* The objects. Each adds its slots to those of the connection. */
 int bus_export_health(Bus *bus, sd_bus *link);
 int bus_export_probes(Bus *bus, sd_bus *link);
+int bus_export_workers(Bus *bus, sd_bus *link);
 int bus_export_log(Bus *bus, sd_bus *link);
 
 /* Where to put the next slot. */

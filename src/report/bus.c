@@ -262,6 +262,10 @@ static int bus_build(Bus *bus) {
         if (r < 0)
                 return r;
 
+        r = bus_export_workers(bus, bus->link);
+        if (r < 0)
+                return r;
+
         r = bus_export_log(bus, bus->link);
         if (r < 0)
                 return r;

@@ -49,6 +49,19 @@ typedef struct BusWatchdog {
         uint64_t last_ping_usec; /* CLOCK_MONOTONIC; 0: none yet */
 } BusWatchdog;
 
+/* A worker, as it is shown. The strings are the source's, and stay while it is looked at. */
+typedef struct BusWorker {
+        const char *name;
+        const char *kind;    /* "process", "thread" */
+        const char *restart; /* "permanent", "transient", "temporary" */
+        const char *group;   /* "": in none */
+        const char *state;   /* hale_worker_state_to_string() */
+        const char *exit_text;
+        int spare; /* a bool of D-Bus */
+        uint32_t pid;
+        uint64_t n_restarts, heartbeat_usec, stop_usec;
+} BusWorker;
+
 typedef struct BusSource {
         /* Questions. */
         const Health *(*health)(void *data);
@@ -77,6 +90,13 @@ typedef struct BusSource {
 
         /* @usec 0 ends it, UINT64_MAX is until ended. @reason is clean, one line. */
         int (*set_maintenance)(void *data, uint64_t usec, const char *reason, uid_t uid);
+
+        /* Workers: how many, the name of each, and all about one. All NULL, or none. restart_worker()
+         * returns 0, -ENOENT, or -ESTALE: not running, or a thread that hangs. */
+        unsigned (*n_workers)(void *data);
+        const char *(*worker_name)(void *data, unsigned index);
+        bool (*find_worker)(void *data, const char *name, BusWorker *ret);
+        int (*restart_worker)(void *data, const char *name, uid_t uid);
 
         /* Returns 0, or as hale_service_inject_fault(). Strings as they came. */
         int (*inject_fault)(
@@ -127,6 +147,9 @@ void bus_probe_changed(Bus *bus, const HealthProbe *probe, hale_status from);
 
 /* A run of @probe has ended and its state is up to date: answers those who asked for it. */
 void bus_probe_finished(Bus *bus, const HealthProbe *probe);
+
+/* State, process, restarts or last exit of the worker have changed. */
+void bus_worker_changed(Bus *bus, const char *name);
 
 /* After @probe was added, and before it is taken out. */
 void bus_probe_added(Bus *bus, const HealthProbe *probe);

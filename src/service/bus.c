@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "service/service.h"
+#include "service/worker.h"
 
 static const Health *source_health(void *data) {
         return &((hale_service *)data)->health;
@@ -127,6 +127,55 @@ static void source_on_state(void *data, BusState state, int error) {
                                    text);
 }
 
+static unsigned source_n_workers(void *data) {
+        const struct Workers *workers = ((hale_service *)data)->workers;
+
+        return workers ? workers->n_workers : 0;
+}
+
+static const char *source_worker_name(void *data, unsigned index) {
+        const hale_worker *worker = TAILQ_FIRST(&((hale_service *)data)->workers->list);
+
+        while (index-- > 0)
+                worker = TAILQ_NEXT(worker, link);
+        return worker->name;
+}
+
+static bool source_find_worker(void *data, const char *name, BusWorker *ret) {
+        static const char *const restarts[] = { "permanent", "transient", "temporary" };
+        const hale_worker *worker = hale_service_find_worker(data, name);
+
+        if (!worker)
+                return false;
+
+        *ret = (BusWorker){
+                .name = worker->name,
+                .kind = worker->is_thread ? "thread" : "process",
+                .restart = restarts[worker->policy.mode],
+                .group = worker->group ? worker->group->name : "",
+                .state = hale_worker_state_to_string(worker->state),
+                .exit_text = worker->exit_text,
+                .spare = worker->spare.wanted,
+                .pid = (uint32_t)worker->active->pid,
+                .n_restarts = worker->restart.n_total,
+                .heartbeat_usec = worker->heartbeat_usec,
+                .stop_usec = worker->stop_usec,
+        };
+        return true;
+}
+
+static int source_restart_worker(void *data, const char *name, uid_t uid) {
+        hale_worker *worker = hale_service_find_worker(data, name);
+
+        if (!worker)
+                return -ENOENT;
+
+        (void)journal_log(&worker->service->journal, LOG_NOTICE,
+                          "A restart of worker '%s' was asked for over D-Bus by uid %u", name,
+                          (unsigned)uid);
+        return hale_worker_restart(worker);
+}
+
 static const BusSource bus_source = {
         .health = source_health,
         .find_probe = source_find_probe,
@@ -140,6 +189,10 @@ static const BusSource bus_source = {
         .set_log_target = source_set_log_target,
         .run_probe = source_run_probe,
         .set_maintenance = source_set_maintenance,
+        .n_workers = source_n_workers,
+        .worker_name = source_worker_name,
+        .find_worker = source_find_worker,
+        .restart_worker = source_restart_worker,
         .inject_fault = source_inject_fault,
         .on_state = source_on_state,
 };

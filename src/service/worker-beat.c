@@ -13,14 +13,15 @@
 
 /* Where the worker that runs here writes: in its process, or in its thread. */
 static BeatSlot *worker_own_slot(hale_worker *worker) {
-        hale_service *service = worker->service;
+        const hale_service *service;
 
+        /* First: a thread may outlive its service, and must not look at that. */
         if (worker->thread)
                 return thread_slot(worker->thread);
-        if (service && service->is_worker && service->working == worker)
-                return service->child.slot;
 
-        return NULL;
+        service = worker->service;
+        return service && service->is_worker && service->working == worker ? service->child.slot
+                                                                           : NULL;
 }
 
 _public_ int hale_worker_beat(hale_worker *worker) {

@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -18,41 +19,45 @@
 
 /* A dependency that does as it is told. */
 typedef struct Fake {
-        int open_result, check_result;
+        _Atomic int open_result, check_result;
         _Atomic unsigned n_open, n_check, n_close, n_free;
         unsigned n_changed;
         uint32_t generation;
-        bool was_up;
+        bool was_up, on_loop;
         bool hangs; /* under the lock, as is @n_free */
-        const char *says;
+        const char *_Atomic says;
 } Fake;
 
-static GMutex lock;
-static GCond changed;
+/* Not GLib's, which the thread sanitizer does not see. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 static void fake_wait(Fake *fake) {
-        g_mutex_lock(&lock);
+        pthread_mutex_lock(&lock);
         while (fake->hangs)
-                g_cond_wait(&changed, &lock);
-        g_mutex_unlock(&lock);
+                pthread_cond_wait(&changed, &lock);
+        pthread_mutex_unlock(&lock);
 }
 
 static void fake_hang(Fake *fake, bool hangs) {
-        g_mutex_lock(&lock);
+        pthread_mutex_lock(&lock);
         fake->hangs = hangs;
-        g_cond_broadcast(&changed);
-        g_mutex_unlock(&lock);
+        pthread_cond_broadcast(&changed);
+        pthread_mutex_unlock(&lock);
 }
 
 /* The last thread has let go of it. */
 static void fake_await_free(Fake *fake) {
-        gint64 limit = g_get_monotonic_time() + LIMIT_USEC;
+        struct timespec limit;
 
-        g_mutex_lock(&lock);
-        while (fake->n_free == 0 && g_cond_wait_until(&changed, &lock, limit))
+        (void)clock_gettime(CLOCK_MONOTONIC, &limit);
+        limit.tv_sec += LIMIT_USEC / G_USEC_PER_SEC;
+        pthread_mutex_lock(&lock);
+        while (fake->n_free == 0 &&
+               pthread_cond_clockwait(&changed, &lock, CLOCK_MONOTONIC, &limit) == 0)
                 ;
         g_assert_cmpuint(fake->n_free, ==, 1);
-        g_mutex_unlock(&lock);
+        pthread_mutex_unlock(&lock);
         g_assert_cmpuint(fake->n_open, ==, fake->n_close);
 }
 
@@ -61,7 +66,8 @@ static int fake_open(hale_link *link, void *userdata) {
 
         g_assert_cmpuint(fake->n_open, ==, fake->n_close);
         fake->n_open++;
-        fake->generation = hale_link_get_generation(link);
+        if (fake->on_loop)
+                fake->generation = hale_link_get_generation(link);
         fake_wait(fake);
         return fake->says ? hale_link_down(link, "%s", fake->says) : fake->open_result;
 }
@@ -84,10 +90,10 @@ static void fake_close(hale_link *link, void *userdata) {
 }
 
 static void fake_free(void *userdata) {
-        g_mutex_lock(&lock);
+        pthread_mutex_lock(&lock);
         ((Fake *)userdata)->n_free++;
-        g_cond_broadcast(&changed);
-        g_mutex_unlock(&lock);
+        pthread_cond_broadcast(&changed);
+        pthread_mutex_unlock(&lock);
 }
 
 static const hale_link_ops fake_ops = {
@@ -253,7 +259,7 @@ static void test_reasons(void) {
 
 static void test_late_answers(void) {
         hale_service *service = service_of_test();
-        Fake fake = { .open_result = HALE_PENDING };
+        Fake fake = { .open_result = HALE_PENDING, .on_loop = true };
         hale_link *link = fake_link(service, &fake);
         uint32_t first;
 

@@ -223,10 +223,13 @@ static int add_worker(char *text) {
 }
 
 static void on_sigchld(int number) {
+        int saved = errno;
+
         (void)number;
         n_sigchld++;
         while (waitpid(-1, NULL, WNOHANG) > 0)
                 n_reaped++;
+        errno = saved;
 }
 
 static void count_sigchld(int number) {

@@ -73,6 +73,7 @@ void world_random(World *world) {
                 world->probes[i] = (SimProbe){ .index = i };
                 world->probes[i].health = (HealthProbe){ .name = "p", .type = "sim", .output = "" };
                 probe_random(world, &world->probes[i]);
+                sim_ladder_random(world, &world->probes[i]);
         }
 }
 
@@ -174,6 +175,7 @@ static void befall_probe(World *world) {
         }
 
         wheel_remove(&world->wheel, &probe->node);
+        sim_ladder_drop(world, probe);
         health_remove(&world->health, &probe->health);
         probe->in = false;
 }

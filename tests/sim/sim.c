@@ -34,6 +34,14 @@ static const char *const sight_names[] = {
         [SIGHT_EXIT]       = "exits",
         [SIGHT_KILL]       = "kills",
         [SIGHT_READY_LOST] = "times not ready",
+        [SIGHT_RUNG_HEALED] = "remedies that healed",
+        [SIGHT_RUNG_IN_VAIN] = "that did not",
+        [SIGHT_RUNG_TIMEOUT] = "were over time",
+        [SIGHT_RUNG_LATE] = "ended late",
+        [SIGHT_RUNG_CANCELED] = "were broken off",
+        [SIGHT_RUNG_REFUSED] = "were refused",
+        [SIGHT_LADDER_SPENT] = "ladders spent",
+        [SIGHT_LADDER_SPARED] = "restarts spared",
 };
 /* clang-format on */
 

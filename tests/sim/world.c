@@ -43,6 +43,7 @@ void world_activate(World *world, SimProbe *probe) {
         health_remember(&world->health, &probe->health);
         world_note(world, "activate", probe->index, 0);
         hold_activated(world, probe, spread);
+        sim_ladder_reset(world, probe);
         probe_schedule(world, probe);
 }
 
@@ -52,6 +53,7 @@ void world_deactivate(World *world, SimProbe *probe) {
         health_remember(&world->health, &probe->health);
         world_note(world, "deactivate", probe->index, 0);
         hold_deactivated(world, probe);
+        sim_ladder_reset(world, probe);
         probe_schedule(world, probe);
 }
 
@@ -97,8 +99,10 @@ static void probe_take_answer(World *world, SimProbe *probe, const Event *event)
         health_remember(&world->health, &probe->health);
         world_note(world, applied ? "answer" : "late answer", probe->index, result);
         hold_answer(world, probe, event->run, result, applied, &change);
-        if (applied)
+        if (applied) {
                 probe_schedule(world, probe);
+                sim_ladder_answered(world, probe, result, probe->health.state.started_usec);
+        }
 }
 
 static void probe_run(World *world, SimProbe *probe) {
@@ -142,9 +146,12 @@ static void probe_due(World *world, SimProbe *probe) {
                 } else if (wish == PROBE_TIMEOUT) {
                         world_note(world, "timeout", probe->index, 0);
                         hold_timeout(world, probe, &change);
+                        sim_ladder_answered(world, probe, HALE_FAIL,
+                                            probe->health.state.started_usec);
                 } else if (wish == PROBE_STALE) {
                         world_note(world, "stale", probe->index, 0);
                         hold_stale(world, probe, &change);
+                        sim_ladder_silent(world, probe);
                 }
         } while (wish != PROBE_WAIT);
 
@@ -163,6 +170,7 @@ static void probe_push(World *world, SimProbe *probe) {
                 world_note(world, "push", probe->index, result);
                 hold_push(world, probe, result, &change);
                 probe_schedule(world, probe);
+                sim_ladder_answered(world, probe, result, world->now);
         }
         world_push_event(world, EVENT_PUSH, random_between(&world->chance, 1, interval * 3 / 2),
                          probe->index);
@@ -179,6 +187,7 @@ void world_add_probe(World *world, SimProbe *probe) {
         probe->life++;
         probe->shadow = (Shadow){ .answered_usec = world->now };
         health_add(&world->health, &probe->health);
+        sim_ladder_begin(world, probe);
         if (policy.pushed)
                 world_push_event(world, EVENT_PUSH,
                                  random_between(&world->chance, 0, policy.interval_usec),
@@ -203,6 +212,7 @@ void world_start(World *world) {
 
         health_init(&world->health, world->now);
         wheel_init(&world->wheel, world->now);
+        wheel_init(&world->ladders, world->now);
         gate_init(&world->gate, &config, world->now);
         hold_init(world);
         for (unsigned i = 0; i < world->n_probes; i++) {
@@ -232,33 +242,21 @@ void world_end(World *world) {
         world_push_event(world, EVENT_START, wait, 0);
 }
 
-static void begin_rung(World *world) {
-        Backoff before = world->remedy_wait;
-        uint64_t wait = backoff_next(&world->remedy_wait, &world->chance);
-
-        hold_backoff(world, &before, wait);
-        world_push_event(world, EVENT_RUNG, wait, 0);
-}
-
 static void world_gate(World *world) {
         GateState before = world->gate.state;
-        unsigned actions =
-                gate_step(&world->gate, world->health.summary.live, world->healing, world->now);
+        unsigned actions;
 
+        world->healing = sim_ladders_heal(world);
+        actions = gate_step(&world->gate, world->health.summary.live, world->healing, world->now);
         if (actions)
                 world_note(world, "gate", actions, world->gate.state);
         hold_gate(world, before, actions);
+        hold_ladder_gate(world, actions);
 
         if (actions & GATE_PING) {
                 world->pinged_usec = world->now;
                 world->n_pings++;
         }
-        if (actions & GATE_CLOSED && world->healing) {
-                backoff_reset(&world->remedy_wait);
-                begin_rung(world);
-        }
-        if (actions & GATE_OPENED)
-                world->healing = false;
         if (actions & GATE_TRIGGER && world->acts)
                 world_push_event(world, EVENT_ACT, random_below(&world->chance, 100000), 0);
         if (actions & (GATE_ABORT | GATE_EXIT))
@@ -274,12 +272,6 @@ void world_settle(World *world) {
         if (!old.started && world->health.summary.started) {
                 activate_all(world, false);
                 (void)health_update(&world->health, world->now, &ignored);
-        }
-
-        /* Half of all troubles find something that may be tried first. */
-        if (old.live && !world->health.summary.live && world->gate.state == GATE_OPEN) {
-                world->healing = world_chance(world, 500);
-                world->n_rungs = (unsigned)random_between(&world->chance, 1, 4);
         }
 
         world_gate(world);
@@ -319,6 +311,7 @@ static void world_turn(World *world) {
                 return;
         while ((node = wheel_pop(&world->wheel, world->now)))
                 probe_due(world, CONTAINER_OF(node, SimProbe, node));
+        sim_ladders_turn(world);
         world_settle(world);
 }
 
@@ -330,25 +323,11 @@ static uint64_t loop_next(const World *world) {
 
         next = MIN(wheel_next(&world->wheel), gate_deadline(&world->gate));
         next = MIN(next, world->maintenance_usec);
+        next = MIN(next, wheel_next(&world->ladders));
         return world->gap_pending ? world->stalled_usec : MAX(next, world->stalled_usec);
 }
 
 /* ---- around it ---- */
-
-static void rung_ends(World *world) {
-        if (!world->healing)
-                return;
-
-        /* A remedy that works ends the common cause; the probes then find out. */
-        if (world_chance(world, 600))
-                memset(world->outage, 0, sizeof(world->outage));
-        if (--world->n_rungs == 0) {
-                world->healing = false;
-                world_note(world, "remedies spent", 0, 0);
-        } else {
-                begin_rung(world);
-        }
-}
 
 static void world_happen(World *world, const Event *event) {
         SimProbe *probe = &world->probes[event->probe];
@@ -371,7 +350,8 @@ static void world_happen(World *world, const Event *event) {
                 world_mishap(world);
                 break;
         case EVENT_RUNG:
-                rung_ends(world);
+                if (probe->in && probe->life == event->life)
+                        sim_ladder_end(world, probe, event);
                 break;
         case EVENT_GONE:
                 world_end(world);
@@ -441,8 +421,6 @@ void world_init(World *world, uint64_t seed) {
                 (void)random_next(&world->chance);
         world->jitter = (Random)RANDOM_INIT(random_next(&world->chance));
         world->now = random_below(&world->chance, 100 * 24 * USEC_PER_HOUR);
-        backoff_init(&world->remedy_wait, BACKOFF_DECORRELATED, RECONNECT_MIN_USEC,
-                     RECONNECT_MAX_USEC);
         backoff_init(&world->restart_wait, BACKOFF_FULL, USEC_PER_SEC, USEC_PER_MINUTE);
         world_random(world);
         world_push_event(world, EVENT_OUTAGE, random_below(&world->chance, USEC_PER_MINUTE), 0);
@@ -451,6 +429,8 @@ void world_init(World *world, uint64_t seed) {
 
 void world_done(World *world) {
         free(world->events);
+        for (unsigned i = 0; i < world->n_probes; i++)
+                free(world->probes[i].remedies);
         free(world->probes);
         world->events = NULL;
         world->probes = NULL;

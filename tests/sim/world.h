@@ -23,6 +23,7 @@
 #include "core/backoff.h"
 #include "core/gate.h"
 #include "core/health.h"
+#include "core/ladder.h"
 #include "core/random.h"
 #include "core/wheel.h"
 
@@ -43,6 +44,31 @@ typedef struct Shadow {
         uint64_t n_results[4], n_timeouts, n_late, n_changes;
 } Shadow;
 
+#define SIM_RUNGS_MAX 4
+#define SIM_BUDGET_MAX 6
+
+/* What hold-ladder.c knows of a rung. */
+typedef struct ShadowRung {
+        uint64_t starts[SIM_BUDGET_MAX]; /* of the last runs, the latest first; 0: none */
+        uint64_t cooldown_usec, ready_usec;
+        uint64_t n_runs;
+} ShadowRung;
+
+/* The remedies of a probe, and what invariants know of them. */
+typedef struct SimLadder {
+        Ladder ladder;
+        RungPolicy policies[SIM_RUNGS_MAX];
+        unsigned n_rungs;
+        uint64_t times[SIM_RUNGS_MAX][SIM_BUDGET_MAX];
+        WheelNode node;
+        struct SimProbe *probe;
+
+        ShadowRung rungs[SIM_RUNGS_MAX];
+        bool running, verifying, spent;
+        unsigned climbed; /* rungs below were had in this climb */
+        uint64_t n_failures, n_ends;
+} SimLadder;
+
 typedef struct SimProbe {
         HealthProbe health;
         WheelNode node;
@@ -55,6 +81,7 @@ typedef struct SimProbe {
         unsigned outage; /* which common cause of failure it shares */
         uint64_t latency_usec;
         uint32_t generation;
+        SimLadder *remedies; /* NULL: none */
 
         Shadow shadow;
 } SimProbe;
@@ -64,7 +91,7 @@ typedef enum EventKind {
         EVENT_PUSH,
         EVENT_OUTAGE,
         EVENT_MISHAP,
-        EVENT_RUNG, /* the present remedy comes to its end */
+        EVENT_RUNG, /* a run of a remedy comes to its end */
         EVENT_ACT,  /* the manager acts on a trigger */
         EVENT_GONE, /* the process has stopped in an orderly way */
         EVENT_START,
@@ -92,6 +119,14 @@ typedef enum Sight {
         SIGHT_EXIT,
         SIGHT_KILL,
         SIGHT_READY_LOST,
+        SIGHT_RUNG_HEALED,
+        SIGHT_RUNG_IN_VAIN,
+        SIGHT_RUNG_TIMEOUT,
+        SIGHT_RUNG_LATE,
+        SIGHT_RUNG_CANCELED,
+        SIGHT_RUNG_REFUSED,
+        SIGHT_LADDER_SPENT,
+        SIGHT_LADDER_SPARED, /* live was closed, a remedy left, and systemd left alone */
         _SIGHT_MAX,
 } Sight;
 
@@ -125,7 +160,6 @@ typedef struct World {
         unsigned n_probes;
         bool outage[OUTAGES_MAX];
         uint64_t calm_usec; /* between two outages, at most */
-        Backoff remedy_wait;
 
         /* The process. */
         bool alive, stopping;
@@ -138,7 +172,7 @@ typedef struct World {
         Wheel wheel;
         Gate gate;
         bool healing;
-        unsigned n_rungs;
+        Wheel ladders;
 
         /* The manager. */
         uint64_t watchdog_usec;
@@ -198,6 +232,28 @@ _Noreturn void world_fail(World *world, const char *format, ...) _printf_(2, 3);
                 if (!(condition))                                                                  \
                         world_fail(world, "does not hold: " #condition ": " __VA_ARGS__);          \
         } while (0)
+
+/* ladder.c: remedies */
+void sim_ladder_random(World *world, SimProbe *probe);
+void sim_ladder_begin(World *world, SimProbe *probe); /* a new life */
+void sim_ladder_answered(World *world, SimProbe *probe, hale_status result, uint64_t asked_usec);
+void sim_ladder_silent(World *world, SimProbe *probe);
+void sim_ladder_reset(World *world, SimProbe *probe);
+void sim_ladder_drop(World *world, SimProbe *probe);
+void sim_ladder_end(World *world, SimProbe *probe, const Event *event);
+void sim_ladders_turn(World *world);
+bool sim_ladders_heal(const World *world);
+
+/* hold-ladder.c */
+void hold_ladder_begin(SimLadder *self);
+void hold_ladder_failed(SimLadder *self);
+void hold_ladder_run(World *world, SimLadder *self);
+void hold_ladder_stopped(World *world, SimLadder *self, bool late);
+void hold_ladder_over(World *world, SimLadder *self, const LadderEnd *end);
+void hold_ladder_spent(World *world, SimLadder *self);
+void hold_ladder_calm(SimLadder *self);
+void hold_ladder_settled(World *world, SimLadder *self);
+void hold_ladder_gate(World *world, unsigned actions);
 
 /* invariants.c: told after each of these */
 void hold_init(World *world);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Fatal signals leave their name, their sender and the stack in the record, and kill as
+ * they would have without us. What the program catches itself is left alone.
+ */
+
+#include <glib.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/recorder-read.h"
+#include "heal/fatal.h"
+#include "heal/modules.h"
+#include "heal/stack.h"
+#include "heal/symbols.h"
+
+#define RUN 5
+
+static RecorderFrames *shared_new(void) {
+        void *memory = mmap(NULL, sizeof(RecorderFrames), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        g_assert_true(memory != MAP_FAILED);
+        return memory;
+}
+
+static volatile int *volatile nowhere;
+static volatile int zero;
+
+__attribute__((noinline)) static void die_by_fault(void) {
+        *nowhere = 1;
+}
+
+__attribute__((noinline)) static void die_by_abort(void) {
+        abort();
+}
+
+static void die_by_kill(void) {
+        (void)kill(getpid(), SIGABRT);
+        __asm__ volatile(""); /* or the call would take our place on the stack */
+}
+
+static void wait_for_death(void) {
+        for (;;)
+                (void)pause();
+}
+
+static void on_own(int number) {
+        _exit(number == SIGABRT ? 33 : 34);
+}
+
+static void take_over_first(void) {
+        (void)signal(SIGABRT, on_own);
+}
+
+typedef struct Row {
+        const char *name;
+        void (*before)(void);
+        void (*die)(void);
+        int signal;           /* what it dies of; 0: exits by itself */
+        const char *function; /* NULL: nothing is recorded */
+        gboolean from_parent;
+} Row;
+
+static const Row rows[] = {
+        { "fault", NULL, die_by_fault, SIGSEGV, "die_by_fault", FALSE },
+        { "abort", NULL, die_by_abort, SIGABRT, "die_by_abort", FALSE },
+        { "kill", NULL, die_by_kill, SIGABRT, "die_by_kill", FALSE },
+        { "from-elsewhere", NULL, wait_for_death, SIGABRT, "wait_for_death", TRUE },
+        { "own-handler", take_over_first, die_by_kill, 0, NULL, FALSE },
+};
+
+static void in_child(const Row *row, RecorderFrames *place, int ready_fd) {
+        const struct rlimit no_core = { 0, 0 };
+
+        /* What the sanitizers catch is theirs: as if we were built without. */
+        for (int number = 1; number < 32; number++)
+                (void)signal(number, SIG_DFL);
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        if (row->before)
+                row->before();
+        stack_prime();
+        fatal_install(place, RUN);
+        (void)!write(ready_fd, "", 1);
+        row->die();
+        _exit(1);
+}
+
+static pid_t spawn(const Row *row, RecorderFrames *place) {
+        int fds[2];
+        char byte;
+        pid_t pid;
+
+        g_assert_cmpint(pipe(fds), ==, 0);
+        pid = fork();
+        g_assert_cmpint(pid, >=, 0);
+        if (pid == 0)
+                in_child(row, place, fds[1]);
+        (void)close(fds[1]);
+        g_assert_cmpint(read(fds[0], &byte, 1), ==, 1);
+        (void)close(fds[0]);
+        return pid;
+}
+
+static void check_stack(const RecorderFrames *frames, const char *expected) {
+        g_autofree RecorderModules *modules = g_new0(RecorderModules, 1);
+        char text[STACK_TEXT_MAX], function[FUNCTION_LENGTH_MAX];
+
+        /* A forked child has its code where we have ours. */
+        modules_take(modules);
+        symbols_write(frames, modules, text, function);
+        if (!strstr(text, expected))
+                g_error("'%s' is not in:\n%s", expected, text);
+}
+
+static void test_row(gconstpointer data) {
+        const Row *row = data;
+        RecorderFrames *place = shared_new(), frames;
+        pid_t pid = spawn(row, place);
+        int status;
+
+        if (row->from_parent)
+                g_assert_cmpint(kill(pid, SIGABRT), ==, 0);
+        g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+        if (row->signal == 0) {
+                g_assert_true(WIFEXITED(status));
+                g_assert_cmpint(WEXITSTATUS(status), ==, 33);
+                g_assert_false(recorder_read_frames(place, RUN, &frames));
+        } else {
+                g_assert_true(WIFSIGNALED(status));
+                g_assert_cmpint(WTERMSIG(status), ==, row->signal);
+                g_assert_true(recorder_read_frames(place, RUN, &frames));
+                g_assert_cmpint(frames.signal, ==, row->signal);
+                g_assert_cmpuint(frames.n_frames, >, 1);
+                g_assert_cmpuint(frames.usec, >, 0);
+                if (row->from_parent)
+                        g_assert_cmpint(frames.sender, ==, getpid());
+                check_stack(&frames, row->function);
+        }
+        (void)munmap(place, sizeof(*place));
+}
+
+/* After the service has gone, nobody's handlers are ours; and a program that took over keeps. */
+static void test_remove(void) {
+        RecorderFrames *place = shared_new();
+        struct sigaction action, old;
+
+        g_assert_cmpint(sigaction(SIGABRT, NULL, &old), ==, 0);
+        (void)signal(SIGABRT, SIG_DFL);
+        fatal_install(place, RUN);
+        g_assert_cmpint(sigaction(SIGABRT, NULL, &action), ==, 0);
+        g_assert_true(action.sa_flags & SA_SIGINFO);
+        (void)signal(SIGILL, on_own);
+        fatal_remove();
+        g_assert_cmpint(sigaction(SIGABRT, NULL, &action), ==, 0);
+        g_assert_true(action.sa_handler == SIG_DFL);
+        g_assert_cmpint(sigaction(SIGILL, NULL, &action), ==, 0);
+        g_assert_true(action.sa_handler == on_own);
+        (void)signal(SIGILL, SIG_DFL);
+        g_assert_cmpint(sigaction(SIGABRT, &old, NULL), ==, 0);
+        (void)munmap(place, sizeof(*place));
+}
+
+int main(int argc, char *argv[]) {
+        g_test_init(&argc, &argv, NULL);
+        for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+                char *path = g_strdup_printf("/heal/fatal/%s", rows[i].name);
+
+                g_test_add_data_func(path, &rows[i], test_row);
+                g_free(path);
+        }
+        g_test_add_func("/heal/fatal/remove", test_remove);
+        return g_test_run();
+}

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <hale/hale.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,13 +58,13 @@ static int work(hale_worker *worker, void *userdata) {
 
 /* Beats every 5 ms for a while, says when it did the last time, and does no more. */
 static int work_and_hang(hale_worker *worker, void *userdata) {
-        const struct timespec beat = { .tv_nsec = 5000000 };
+        struct pollfd stop = { .fd = hale_worker_get_stop_fd(worker), .events = POLLIN };
 
         (void)userdata;
         tell(0);
         for (unsigned i = 0; i < 20; i++) {
                 (void)hale_worker_beat(worker);
-                (void)nanosleep(&beat, NULL);
+                (void)poll(&stop, 1, 5);
         }
         (void)hale_worker_beat(worker);
         tell(now_nsec(CLOCK_MONOTONIC));
@@ -160,12 +161,6 @@ static int hear(const Bench *bench, Word *ret) {
         return read(bench->fd, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret) ? 0 : -EPIPE;
 }
 
-static void rest(unsigned msec) {
-        const struct timespec pause = { .tv_nsec = (long)msec * 1000000 };
-
-        (void)nanosleep(&pause, NULL);
-}
-
 typedef struct Figure {
         const char *name, *what;
         unsigned long mib;
@@ -184,7 +179,7 @@ static int measure_kill(Figure *figure, const Bench *bench, unsigned rounds) {
         r = hear(bench, &word);
         while (r >= 0 && figure->n < rounds) {
                 /* Until it sleeps, and the next spare is ready; and below 64 restarts a second. */
-                rest(25);
+                (void)poll(NULL, 0, 25);
                 killed = now_nsec(CLOCK_MONOTONIC);
                 if (kill(word.pid, SIGKILL) < 0)
                         return -errno;
@@ -275,7 +270,7 @@ int main(int argc, char *argv[]) {
 
         main_nsec = now_nsec(CLOCK_MONOTONIC);
         if (argc == 5 && strcmp(argv[1], "serve") == 0)
-                return serve(strtoul(argv[2], NULL, 10), atoi(argv[3]), atoi(argv[4]));
+                return serve(strtoul(argv[2], NULL, 10), argv[3][0] == '1', argv[4][0] == '1');
         if (argc == 2 && strcmp(argv[1], "floor") == 0)
                 return serve_floor();
 

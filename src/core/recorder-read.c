@@ -41,6 +41,25 @@ static void clean_lines(char *text, size_t size) {
         memcpy(text, copy, size);
 }
 
+static bool state_is_whole(const RecorderState *state, size_t place) {
+        return state->checksum == recorder_checksum(state, offsetof(RecorderState, checksum)) &&
+               state->sequence % 2 == place && state->sequence < SEQUENCE_MAX &&
+               state->life < _RECORDER_LIFE_MAX && state->status <= HALE_FAIL;
+}
+
+/* The first state of a record is written right after its header; before, both are zero. */
+static bool states_are_damaged(const RecorderArea *area) {
+        bool written = false;
+
+        for (size_t i = 0; i < ELEMENTSOF(area->states); i++) {
+                if (state_is_whole(&area->states[i], i))
+                        return false;
+                written = written || area->states[i].sequence > 0 || area->states[i].checksum > 0;
+        }
+
+        return written;
+}
+
 int recorder_check(const RecorderArea *area, const char *service, const char **ret_word) {
         const RecorderHeader *header;
 
@@ -66,14 +85,12 @@ int recorder_check(const RecorderArea *area, const char *service, const char **r
                 *ret_word = "service";
                 return -EPROTONOSUPPORT;
         }
+        if (states_are_damaged(area)) {
+                *ret_word = "state";
+                return -EBADMSG;
+        }
 
         return 0;
-}
-
-static bool state_is_whole(const RecorderState *state, size_t place) {
-        return state->checksum == recorder_checksum(state, offsetof(RecorderState, checksum)) &&
-               state->sequence % 2 == place && state->sequence < SEQUENCE_MAX &&
-               state->life < _RECORDER_LIFE_MAX && state->status <= HALE_FAIL;
 }
 
 bool recorder_read_state(const RecorderArea *area, RecorderState *ret) {

@@ -28,6 +28,7 @@ static const char *const action_ids[] = {
         [ACTION_SET_MAINTENANCE] = "org.hale.set-maintenance",
         [ACTION_SET_LOG]         = "org.hale.set-log-level",
         [ACTION_RESTART_WORKER]  = "org.hale.restart-worker",
+        [ACTION_REOPEN_LINK]     = "org.hale.reopen-link",
         [ACTION_INJECT_FAULT]    = NULL, /* nobody but root and ourselves breaks things */
 };
 

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "report/bus-private.h"
+#include "report/bus-object.h"
 
 /* clang-format off */
 /* What the source answers when it does not inject a fault. */

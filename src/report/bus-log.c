@@ -13,7 +13,7 @@
 #include <syslog.h>
 
 #include "base/names.h"
-#include "report/bus-private.h"
+#include "report/bus-object.h"
 
 /* clang-format off */
 static const char *const level_names[] = {

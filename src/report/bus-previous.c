@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "report/bus-private.h"
+#include "report/bus-object.h"
 
 static int append_number(sd_bus_message *reply, const char *key, uint64_t value) {
         return value > 0 ? sd_bus_message_append(reply, "{sv}", key, "t", value) : 0;

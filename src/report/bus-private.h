@@ -4,9 +4,9 @@
 /*
  * Bus: the inside
  *
- * What the files of this module share. bus.c keeps the connection, bus-health.c
- * and bus-probe.c and bus-log.c are the objects, bus-signal.c tells changes, and
- * bus-call.c keeps method calls until they can be answered.
+ * What the files of this module share. bus.c keeps the connection, bus-name.c the
+ * name, bus-signal.c tells changes, bus-call.c keeps method calls until they can be
+ * answered (bus-call.h), and the others are the objects (bus-object.h).
  *
  * Whoever calls out to the source holds the Bus (bus_hold()), so that it may be
  * freed meanwhile, and looks at @dead afterwards.
@@ -20,29 +20,10 @@
 #include "base/macro.h"
 #include "core/backoff.h"
 #include "core/random.h"
+#include "report/bus-call.h"
 #include "report/bus.h"
 
-#define HEALTH_PATH "/org/hale/Health1"
-#define PROBES_PATH "/org/hale/Health1/probes"
-#define WORKERS_PATH "/org/hale/Health1/workers"
-#define LOG_PATH "/org/freedesktop/LogControl1"
-
-#define HEALTH_INTERFACE "org.hale.Health1"
-#define PROBE_INTERFACE "org.hale.Probe1"
-#define WORKER_INTERFACE "org.hale.Worker1"
-#define LOG_INTERFACE "org.freedesktop.LogControl1"
-
-#define ERROR_NO_SUCH_PROBE "org.hale.Error.NoSuchProbe"
-#define ERROR_NO_SUCH_WORKER "org.hale.Error.NoSuchWorker"
-#define ERROR_PROBE_BUSY "org.hale.Error.ProbeBusy"
-#define ERROR_NOT_RUNNING "org.hale.Error.NotRunning"
-#define ERROR_INVALID_FORMAT "org.hale.Error.InvalidFormat"
-#define ERROR_TOO_MANY_CALLS "org.hale.Error.TooManyCalls"
-#define ERROR_FAULTS_NOT_ALLOWED "org.hale.Error.FaultsNotAllowed"
-#define ERROR_NO_SUCH_FAULT "org.hale.Error.NoSuchFault"
-#define ERROR_NO_SUCH_TARGET "org.hale.Error.NoSuchTarget"
-
-/* What is attached to a connection: a filter, two local signals, six parts of objects. */
+/* What is attached to a connection: a filter, two local signals, eight parts of objects. */
 #define SLOTS_MAX 16
 
 typedef enum BusRetry {
@@ -50,42 +31,6 @@ typedef enum BusRetry {
         RETRY_DEADLINE, /* it was built, and should be up by now */
         RETRY_NAME,     /* ask for the name again */
 } BusRetry;
-
-/* What calls need leave for; each is a polkit action. */
-typedef enum BusAction {
-        ACTION_RUN_PROBE,
-        ACTION_SET_MAINTENANCE,
-        ACTION_SET_LOG,
-        ACTION_RESTART_WORKER,
-        ACTION_INJECT_FAULT, /* polkit is not asked */
-        _ACTION_MAX,
-} BusAction;
-
-typedef struct BusCall BusCall;
-
-/*
- * Does what the caller was given leave for. Returns 0 (done: an empty reply), 1
- * (the call waits on; or was answered), or a negative errno with @error for the
- * caller. May find the Bus dead when it comes back from the source.
- */
-typedef int (*BusPerform)(BusCall *call, sd_bus_error *error);
-
-/* A method call that is not answered yet. */
-struct BusCall {
-        TAILQ_ENTRY(BusCall) link;
-        Bus *bus;
-        sd_bus_message *message;
-        sd_bus_slot *slot; /* of what we ask the bus or polkit */
-        BusAction action;
-        BusPerform perform;
-        uid_t uid;
-        bool at_polkit;
-        bool running;           /* waits for the end of a run of @probe */
-        uint64_t deadline_usec; /* of the run */
-        char probe[NAME_LENGTH_MAX + 1];
-};
-
-TAILQ_HEAD(BusCalls, BusCall);
 
 /* What clients were told last; the difference to what is so now is told next. */
 typedef struct BusTold {
@@ -131,12 +76,13 @@ struct Bus {
         unsigned n_calls, n_at_polkit, n_running;
         sd_event_source *calls_source;
 
-        BusWorker worker; /* that is being looked at */
+        BusWorker worker; /* these are being looked at */
+        BusLink seen_link;
 
         BusTold told;
         uint64_t window_usec; /* when the window began */
         unsigned n_probe_signals, n_health_signals;
-        uint64_t n_untold; /* changes of probes for which there was no signal */
+        uint64_t n_untold; /* changes of single things for which there was no signal */
         sd_event_source *tell_source;
 };
 
@@ -181,50 +127,9 @@ int bus_arm(Bus *bus,
             sd_event_time_handler_t handler,
             const char *description);
 
-/* The objects. Each adds its slots to those of the connection. */
-int bus_export_health(Bus *bus, sd_bus *link);
-int bus_export_probes(Bus *bus, sd_bus *link);
-int bus_export_workers(Bus *bus, sd_bus *link);
-int bus_export_log(Bus *bus, sd_bus *link);
-
-/* Where to put the next slot. */
-sd_bus_slot **bus_next_slot(Bus *bus);
-
-/* @ret_path is the caller's to free. */
-int bus_probe_path(const char *name, char **ret_path);
-int bus_append_gates(sd_bus_message *message, unsigned gates);
-
-/* CLOCK_REALTIME of what is @at_usec on CLOCK_MONOTONIC; 0 and never stay so. */
-uint64_t bus_realtime_usec(uint64_t at_usec);
-
-/* Keeps a method call, finds out who calls and whether that may be, then performs it. Returns
- * what the method returns: 1, or a negative errno with @error. */
-int bus_call_begin(Bus *bus,
-                   sd_bus_message *message,
-                   BusAction action,
-                   const char *probe,
-                   BusPerform perform,
-                   sd_bus_error *error);
-
-/* bus-previous.c: the property PreviousRun */
-int bus_get_previous_run(sd_bus *link,
-                         const char *path,
-                         const char *interface,
-                         const char *property,
-                         sd_bus_message *reply,
-                         void *userdata,
-                         sd_bus_error *error);
-
-/* bus-fault.c: the method InjectFault(). */
-int bus_method_inject_fault(sd_bus_message *message, void *userdata, sd_bus_error *error);
-
-/* The method RunProbe() and Run(), with leave. */
-int bus_call_run_probe(BusCall *call, sd_bus_error *error);
-
-/* Answers all calls with @name and @text, and those of one probe only if @probe is not NULL. */
-void bus_calls_fail(Bus *bus, const char *probe, const char *name, const char *text);
-void bus_calls_drop(Bus *bus);
-
 /* Takes what is so now for told: after the name was acquired, nobody knows an older state. */
 void bus_told_reset(Bus *bus);
 void bus_tell(Bus *bus);
+
+/* True if something may be said about one probe, link or worker now; else it is only counted. */
+bool bus_may_tell_one(Bus *bus);

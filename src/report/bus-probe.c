@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "report/bus-private.h"
+#include "report/bus-object.h"
 
 /* clang-format off */
 static const struct {

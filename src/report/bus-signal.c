@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "report/bus-private.h"
+#include "report/bus-object.h"
 
 /* Each property that emits, and whether it differs. */
 enum {
@@ -157,8 +157,7 @@ void bus_health_changed(Bus *bus) {
                 bus_tell_later(held);
 }
 
-/* True if something may be said about one probe now; otherwise it is only counted. */
-static bool bus_may_tell_probe(Bus *bus) {
+bool bus_may_tell_one(Bus *bus) {
         bool may = bus_take_signal(bus, &bus->n_probe_signals, BUS_PROBE_SIGNALS_MAX);
 
         if (!may)
@@ -178,7 +177,7 @@ void bus_probe_changed(Bus *bus, const HealthProbe *probe, hale_status from) {
 
         _cleanup_release_ Bus *held = bus_hold(bus);
 
-        if (!bus_may_tell_probe(held) || bus_probe_path(probe->name, &path) < 0)
+        if (!bus_may_tell_one(held) || bus_probe_path(probe->name, &path) < 0)
                 return;
 
         (void)sd_bus_emit_properties_changed(held->link, path, PROBE_INTERFACE, "Status",
@@ -198,7 +197,7 @@ void bus_probe_added(Bus *bus, const HealthProbe *probe) {
 
         _cleanup_release_ Bus *held = bus_hold(bus);
 
-        if (bus_may_tell_probe(held) && bus_probe_path(probe->name, &path) >= 0)
+        if (bus_may_tell_one(held) && bus_probe_path(probe->name, &path) >= 0)
                 (void)sd_bus_emit_interfaces_added(held->link, path, PROBE_INTERFACE, NULL);
 }
 
@@ -213,6 +212,6 @@ void bus_probe_removed(Bus *bus, const HealthProbe *probe) {
         _cleanup_release_ Bus *held = bus_hold(bus);
 
         bus_calls_fail(held, probe->name, ERROR_NO_SUCH_PROBE, "The probe was removed meanwhile");
-        if (bus_may_tell_probe(held) && bus_probe_path(probe->name, &path) >= 0)
+        if (bus_may_tell_one(held) && bus_probe_path(probe->name, &path) >= 0)
                 (void)sd_bus_emit_interfaces_removed(held->link, path, PROBE_INTERFACE, NULL);
 }

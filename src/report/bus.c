@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/names.h"
 #include "core/defaults.h"
-#include "report/bus-private.h"
+#include "report/bus-object.h"
 
 /* clang-format off */
 static const char *const state_names[] = {
@@ -263,6 +263,10 @@ static int bus_build(Bus *bus) {
                 return r;
 
         r = bus_export_workers(bus, bus->link);
+        if (r < 0)
+                return r;
+
+        r = bus_export_links(bus, bus->link);
         if (r < 0)
                 return r;
 

@@ -62,13 +62,28 @@ typedef struct BusWorker {
         uint64_t n_restarts, heartbeat_usec, stop_usec;
 } BusWorker;
 
+/* A link. As a worker. */
+typedef struct BusLink {
+        const char *name;
+        const char *kind;    /* "kept", or "told": the program connects by itself, and says so */
+        const char *state;   /* hale_link_state_to_string() */
+        const char *breaker; /* link_breaker_to_string() */
+        const char *reason;  /* why it is down; "" if it is up */
+        int up;              /* a bool of D-Bus */
+        uint32_t generation, n_failures;
+        uint64_t since_usec; /* CLOCK_MONOTONIC: when @state began; 0: never yet */
+        uint64_t n_attempts, n_ups, n_losses, n_late;
+        uint64_t connect_usec, check_interval_usec, check_timeout_usec;
+        uint64_t backoff_min_usec, backoff_max_usec;
+} BusLink;
+
 typedef struct BusSource {
         /* Questions. */
         const Health *(*health)(void *data);
         const HealthProbe *(*find_probe)(void *data, const char *name);
         void (*watchdog)(void *data, BusWatchdog *ret);
 
-        /* How the run before this one ended, with a sentence; NULL: nothing is known. May be NULL. */
+        /* How the run before this one ended, with a sentence; NULL: not known. May be NULL. */
         const PreviousRun *(*previous_run)(void *data, const char **ret_sentence);
 
         /* Writes the report called @format; -EINVAL if there is none of that name. */
@@ -91,16 +106,26 @@ typedef struct BusSource {
         /* @usec 0 ends it, UINT64_MAX is until ended. @reason is clean, one line. */
         int (*set_maintenance)(void *data, uint64_t usec, const char *reason, uid_t uid);
 
-        /* Workers: how many, the name of each, and all about one. All NULL, or none. restart_worker()
-         * returns 0, -ENOENT, or -ESTALE: not running, or a thread that hangs. */
+        /* Workers: how many, the name of each, and all about one. All NULL, or none.
+         * restart_worker() returns 0, -ENOENT, or -ESTALE: not running, or a thread that hangs. */
         unsigned (*n_workers)(void *data);
         const char *(*worker_name)(void *data, unsigned index);
         bool (*find_worker)(void *data, const char *name, BusWorker *ret);
         int (*restart_worker)(void *data, const char *name, uid_t uid);
 
+        /* Links, likewise. reopen_link() returns 0, -ENOENT, -EOPNOTSUPP (the program connects
+         * it), -EINPROGRESS (on its way already), -ESTALE (does not run). */
+        unsigned (*n_links)(void *data);
+        const char *(*link_name)(void *data, unsigned index);
+        bool (*find_link)(void *data, const char *name, BusLink *ret);
+        int (*reopen_link)(void *data, const char *name, uid_t uid);
+
         /* Returns 0, or as hale_service_inject_fault(). Strings as they came. */
-        int (*inject_fault)(
-                void *data, const char *kind, const char *target, uint64_t usec, uid_t uid);
+        int (*inject_fault)(void *data,
+                            const char *kind,
+                            const char *target,
+                            uint64_t usec,
+                            uid_t uid);
 
         /* @error is a negative errno, or 0. */
         void (*on_state)(void *data, BusState state, int error);
@@ -150,6 +175,10 @@ void bus_probe_finished(Bus *bus, const HealthProbe *probe);
 
 /* State, process, restarts or last exit of the worker have changed. */
 void bus_worker_changed(Bus *bus, const char *name);
+
+/* State, reason, generation or attempts of the link have changed; and after it was added. */
+void bus_link_changed(Bus *bus, const char *name);
+void bus_link_added(Bus *bus, const char *name);
 
 /* After @probe was added, and before it is taken out. */
 void bus_probe_added(Bus *bus, const HealthProbe *probe);

@@ -111,7 +111,7 @@ static const MetricsFamily pressure_events = {
 };
 static const MetricsFamily restarts = {
         METRICS_GAUGE, "hale_restarts", NULL,
-        "How often the service manager had restarted the service when it started.",
+        "How often the service had been restarted when it started, after ends that were not meant.",
 };
 static const MetricsFamily fdstore_fds = {
         METRICS_GAUGE, "hale_fdstore_fds", NULL,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "service/link.h"
 #include "service/worker.h"
 
 static const Health *source_health(void *data) {
@@ -176,6 +177,62 @@ static int source_restart_worker(void *data, const char *name, uid_t uid) {
         return hale_worker_restart(worker);
 }
 
+static unsigned source_n_links(void *data) {
+        return ((hale_service *)data)->n_links;
+}
+
+static const char *source_link_name(void *data, unsigned index) {
+        const hale_link *link = TAILQ_FIRST(&((hale_service *)data)->links);
+
+        while (index-- > 0)
+                link = TAILQ_NEXT(link, entry);
+        return link->name;
+}
+
+static bool source_find_link(void *data, const char *name, BusLink *ret) {
+        hale_link *link = hale_service_find_link(data, name);
+
+        if (!link)
+                return false;
+
+        const LinkState *state = &link->link.state;
+        const LinkPolicy *policy = &state->policy;
+
+        *ret = (BusLink){
+                .name = link->name,
+                .kind = policy->told ? "told" : "kept",
+                .state = link_status_to_string(state->status),
+                .breaker = link_breaker_to_string(link_state_breaker(state, service_now())),
+                .reason = hale_link_get_reason(link),
+                .up = state->status == LINK_UP,
+                .generation = state->generation,
+                .n_failures = state->n_failures,
+                .since_usec = state->since_usec,
+                .n_attempts = state->n_attempts_total,
+                .n_ups = state->n_ups,
+                .n_losses = state->n_losses,
+                .n_late = state->n_late,
+                .connect_usec = policy->connect_usec,
+                .check_interval_usec = policy->checked ? policy->check_interval_usec : 0,
+                .check_timeout_usec = policy->check_timeout_usec,
+                .backoff_min_usec = policy->backoff_min_usec,
+                .backoff_max_usec = policy->backoff_max_usec,
+        };
+        return true;
+}
+
+static int source_reopen_link(void *data, const char *name, uid_t uid) {
+        hale_link *link = hale_service_find_link(data, name);
+
+        if (!link)
+                return -ENOENT;
+
+        (void)journal_log(&link->service->journal, LOG_NOTICE,
+                          "A new connection of link '%s' was asked for over D-Bus by uid %u", name,
+                          (unsigned)uid);
+        return hale_link_reopen(link);
+}
+
 static const BusSource bus_source = {
         .health = source_health,
         .find_probe = source_find_probe,
@@ -193,6 +250,10 @@ static const BusSource bus_source = {
         .worker_name = source_worker_name,
         .find_worker = source_find_worker,
         .restart_worker = source_restart_worker,
+        .n_links = source_n_links,
+        .link_name = source_link_name,
+        .find_link = source_find_link,
+        .reopen_link = source_reopen_link,
         .inject_fault = source_inject_fault,
         .on_state = source_on_state,
 };

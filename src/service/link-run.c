@@ -14,6 +14,7 @@
 static int handler_open(Link *link) {
         hale_link *self = link_owner(link);
 
+        bus_link_changed(self->service->bus, self->name);
         return self->blocking ? link_queue_open(self) : self->ops->open(self, self->userdata);
 }
 

@@ -112,6 +112,8 @@ void link_changed(Link *link, LinkChange change) {
                 link_tell_is_down(self);
 
         link_show(self);
+        if (change != LINK_SAME || link->state.status != LINK_UP)
+                bus_link_changed(self->service->bus, self->name);
         if (change == LINK_CAME_UP || change == LINK_WENT_DOWN)
                 link_tell_program(self);
 }
@@ -123,5 +125,6 @@ void link_stopped(Link *link) {
          * be gone already. */
         if (self->service->state != SERVICE_STOPPED)
                 self->on_change = NULL;
+        bus_link_changed(self->service->bus, self->name);
         link_tell_program(self);
 }

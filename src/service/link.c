@@ -149,6 +149,7 @@ static int service_take_link(hale_service *service, hale_link *self) {
 
         TAILQ_INSERT_TAIL(&service->links, self, entry);
         service->n_links++;
+        bus_link_added(service->bus, self->name);
         return 0;
 }
 

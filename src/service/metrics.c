@@ -215,6 +215,19 @@ static void collect_identity(Collection *collection, const hale_service *service
         };
 }
 
+static void collect_recorder(MetricsRecorder *ret, const hale_service *service) {
+        const Record *record = &service->record;
+        const PreviousRun *previous = record->previous;
+
+        *ret = (MetricsRecorder){
+                .n_restarts = previous       ? previous->n_restarts
+                              : record->kept ? 0
+                                             : METRICS_UNKNOWN,
+                .n_fds = record->kept,
+                .previous_run = previous ? run_end_to_string(previous->end) : NULL,
+        };
+}
+
 int service_write_metrics(hale_service *service, bool openmetrics, Text *text) {
         _cleanup_(collection_done) Collection collection = {};
         MetricsView *view = &collection.view;
@@ -229,11 +242,11 @@ int service_write_metrics(hale_service *service, bool openmetrics, Text *text) {
                 .loop_lag = &service->lag.histogram,
                 .n_notify_sent = service->notify.n_sent,
                 .n_notify_failed = service->notify.n_failed,
-                .recorder = METRICS_RECORDER_UNKNOWN,
         };
         collect_identity(&collection, service);
         if (service->http_open)
                 collect_http(&collection, service);
+        collect_recorder(&view->recorder, service);
         collect_pool(&view->pool, service);
         collect_process(&view->process, service, now_usec);
         r = collect_workers(&collection, service);

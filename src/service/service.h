@@ -37,6 +37,8 @@
 #include "report/notify.h"
 #include "service/documents.h"
 #include "service/metrics.h"
+#include "service/parts.h"
+#include "service/probe.h"
 #include "service/record.h"
 
 /* From first to last served. Signals come before all else; the ping comes after the probes, so
@@ -52,65 +54,6 @@ enum {
         PRIORITY_HTTP = SD_EVENT_PRIORITY_NORMAL + 30,
 };
 
-/* Something that waits in the wheel. */
-typedef struct Timer {
-        WheelNode node;
-        void (*fire)(void *userdata);
-        void *userdata;
-} Timer;
-
-#define TIMER_INIT(f, data)                                                                        \
-        { .node = WHEEL_NODE_INIT, .fire = (f), .userdata = (data) }
-
-typedef struct BlockingRun BlockingRun;
-
-/* A result on its way: what the program said, before the core sees it. */
-typedef struct Report {
-        hale_status status;
-        uint32_t run; /* 0: whichever is under way */
-        bool given;   /* by hale_probe_pass() and its sisters, rather than by a return value */
-        bool has_value;
-        double value;
-        char unit[UNIT_LENGTH_MAX + 1];
-        char output[OUTPUT_LENGTH_MAX];
-} Report;
-
-/* What a run touches comes first and together: with a hundred thousand probes the time goes into
- * waiting for memory (see probe_prefetch()). */
-struct hale_probe {
-        Timer timer;
-        hale_probe_check_t callback; /* NULL: pushed, or a check */
-        void *userdata;
-        hale_service *service; /* weak; NULL once dropped; written under the mail's lock */
-
-        unsigned n_ref; /* atomic: threads of the pool hold references too */
-        bool floating, blocking;
-        bool timeout_set, stale_set;
-        bool timed_out;   /* the last run did, and nothing was asked or heard since */
-        bool told_to_fail; /* by a rehearsal */
-        bool has_draft;   /* a value for the next report from outside a callback */
-        Report *answer;   /* where a callback that is being called reports to */
-        BlockingRun *job; /* the run in the pool, if one is under way */
-        Check *check;
-        struct Remedies *remedies; /* NULL: none */
-        HealthProbe health;
-
-        char *name;
-        char *output; /* NULL: none */
-        char unit[UNIT_LENGTH_MAX + 1];
-        double draft_value;
-        char draft_unit[UNIT_LENGTH_MAX + 1];
-        bool has_mail;
-        bool is_worker; /* what it says, the worker tells the journal itself */
-        bool is_link;   /* and the link */
-        Report *mail;   /* from other threads; under the mail's lock */
-        TAILQ_ENTRY(hale_probe) mail_link;
-};
-
-/* What a run touches, from the timer on. */
-#define PROBE_HOT_SIZE offsetof(hale_probe, health.state.since_usec)
-
-TAILQ_HEAD(ProbeMail, hale_probe);
 TAILQ_HEAD(Links, hale_link);
 TAILQ_HEAD(BusyRemedies, Remedies);
 TAILQ_HEAD(Injections, Injection);
@@ -131,9 +74,8 @@ typedef enum ServiceState {
 struct hale_service {
         unsigned n_ref;
         pid_t pid;
-        pid_t tid;
         ServiceState state;
-        int result; /* of run() */
+        int result;      /* of run() */
         int stop_result; /* what it is to be after an orderly stop */
 
         char *name, *version, *unit, *bus_name;
@@ -142,7 +84,6 @@ struct hale_service {
         hale_details details;
 
         sd_event *event;
-        bool exit_loop; /* on stop: true in run(), and for start() with an attached loop */
         sd_event_source *tick_source, *now_source, *gate_source, *settle_source;
         sd_event_source *signal_sources[3];
         uint64_t tick_at_usec, watch_at_usec; /* what the two timers are set to */
@@ -166,7 +107,7 @@ struct hale_service {
         LoopLag lag;
         LoopWatch loop_watch;
         LoopLagReader lag_reader;
-        char stuck_probe[NAME_LENGTH_MAX + 1]; /* whose thread was abandoned last */
+        char stuck_probe[NAME_LENGTH_MAX + 1];       /* whose thread was abandoned last */
         uint64_t n_abandoned_told, n_exhausted_told; /* what trouble.c has spoken of */
         uint64_t sleep_usec; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC when last looked */
         void *names;         /* tsearch(3) tree of the probes by name */
@@ -246,124 +187,3 @@ static inline uint64_t service_now(void) {
                 RETURN_IF_FAIL((probe)->service, -ESTALE);                                         \
                 SERVICE_CHECK((probe)->service);                                                   \
         } while (0)
-
-/* unit.c: NULL outside of a unit; the caller's */
-char *unit_of_self(void);
-char *unit_from_cgroup_path(const char *path);
-
-/* tick.c: the one timer */
-int service_tick_init(hale_service *service);
-void service_tick_done(hale_service *service);
-void service_tick_arm(hale_service *service);
-void service_set_timer(hale_service *service, Timer *timer, uint64_t at_usec);
-
-/* probe.c */
-void service_drop_probes(hale_service *service);
-
-/* probe-run.c: asking, and taking answers */
-void probe_activate(hale_probe *probe, uint64_t now_usec, uint64_t spread_usec);
-void service_activate_probes(hale_service *service, uint64_t now_usec, bool anew);
-void service_deactivate_probes(hale_service *service);
-void probe_schedule(hale_probe *probe);
-void probe_due(void *userdata);
-void probe_cancel(hale_probe *probe);
-
-/* The run of @generation ended with @status, and @report if there is more to say than that. */
-void probe_conclude(hale_probe *probe,
-                    uint32_t generation,
-                    hale_status status,
-                    const Report *report);
-
-/* A result from outside a callback: the answer to the run under way, or news. */
-int probe_take_report(hale_probe *probe, const Report *report);
-
-/* probe-report.c: hale_probe_pass() and its sisters */
-void report_from_result(Report *report, int result);
-
-/* probe-pool.c: blocking callbacks */
-int probe_pool_start(hale_probe *probe, uint32_t generation);
-void probe_pool_abandon(hale_probe *probe);
-Report *probe_pool_current(const hale_probe *probe);
-uint32_t probe_pool_run(const hale_probe *probe); /* 0: not in a run */
-
-/* mail.c: reports from other threads */
-int service_mail_init(hale_service *service);
-void service_mail_done(hale_service *service);
-int probe_post(hale_probe *probe, const Report *report);
-void probe_mail_drop(hale_probe *probe);
-
-/* True in the thread that made or started the service. */
-extern __thread bool on_loop_thread;
-
-/* settle.c: telling what has changed */
-int service_settle_init(hale_service *service);
-void service_unsettle(hale_service *service);
-void service_settle(hale_service *service);
-void service_settle_later(void *userdata);
-void service_tell_status(hale_service *service);
-
-/* tell.c: single probes, and mistakes */
-void service_tell_probe(hale_service *service, hale_probe *probe, const ProbeChange *change);
-bool service_may_tell(hale_service *service); /* false in a storm that enough was told of */
-void service_tell_error(hale_service *service, const char *format, ...) _printf_(2, 3);
-
-/* trouble.c: what is wrong with the process itself */
-void service_look_for_trouble(hale_service *service);
-
-/* watch.c: the gate */
-int service_watch_init(hale_service *service);
-void service_watch_step(hale_service *service);
-
-/* run.c */
-void service_timers_init(hale_service *service);
-void service_stable_arm(hale_service *service);
-void service_sources_done(hale_service *service);
-void service_finish(hale_service *service, int result);
-void service_exit_loop(hale_service *service);
-int service_checks_init(hale_service *service);
-
-/* stop.c */
-int service_signals_init(hale_service *service);
-int service_extend(hale_service *service);
-void service_handler_late(void *userdata);
-void service_drained(void *userdata);
-
-/* link.c */
-int service_links_start(hale_service *service);
-void service_links_ask(hale_service *service); /* who knows what happened meanwhile */
-void service_links_stop(hale_service *service);
-void service_links_drop(hale_service *service);
-
-/* remedy*.c: see remedy.h. For probes that have remedies, but for the drop. */
-void remedies_answered(hale_probe *probe, hale_status result);
-void remedies_silent(hale_probe *probe); /* its last answer is too old */
-void remedies_reset(hale_probe *probe);
-void remedies_drop(hale_probe *probe);
-bool service_is_healing(const hale_service *service); /* what keeps `live` closed may yet be healed */
-void service_tell_healing(hale_service *service, char *text, size_t size); /* appends what is done */
-
-/* inject.c */
-void service_end_rehearsal(hale_service *service);
-
-/* maintenance.c, listen.c, http.c, bus.c */
-void service_maintenance_over(void *userdata);
-int service_listen_take(hale_service *service);
-int service_listen_next(hale_service *service, const char *name);
-void service_listen_done(hale_service *service);
-int service_http_start(hale_service *service);
-void service_http_stop(hale_service *service); /* ends the loop when replies are out */
-void service_http_done(hale_service *service);
-int service_bus_start(hale_service *service);
-
-/* worker*.c: see worker.h */
-int service_child_init(hale_service *service);
-int service_child_run(hale_service *service);
-int service_child_start(hale_service *service);
-int service_workers_init(hale_service *service);
-void service_workers_check(hale_service *service);
-void service_workers_start(hale_service *service);
-bool service_workers_stop(hale_service *service, uint64_t since_usec); /* false: none is left */
-void service_workers_stopped(hale_service *service);                   /* the last is gone */
-void service_workers_kill(hale_service *service);
-void service_workers_done(hale_service *service);
-void service_workers_forgive(hale_service *service);

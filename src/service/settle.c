@@ -27,10 +27,12 @@ static bool summary_equal(const HealthSummary *a, const HealthSummary *b) {
 }
 
 void service_tell_status(hale_service *service) {
+        hale_phase phase = service->health.summary.phase;
         char text[4 * STATUS_LENGTH_MAX];
 
-        if (service->health.summary.phase == HALE_STARTING && service->progress)
-                (void)snprintf(text, sizeof(text), "starting; %s", service->progress);
+        if (service->progress && (phase == HALE_STARTING || phase == HALE_STOPPING))
+                (void)snprintf(text, sizeof(text), "%s; %s", hale_phase_to_string(phase),
+                               service->progress);
         else
                 (void)health_sentence(&service->health, text, sizeof(text));
         service_tell_healing(service, text, sizeof(text));

@@ -96,6 +96,21 @@ void service_drained(void *userdata) {
         service_handler_done(service);
 }
 
+/* What a stop finds unready stays to be read in `systemctl status`: it may be why we are stopped.
+ */
+static void service_keep_last_words(hale_service *service) {
+        char sentence[4 * STATUS_LENGTH_MAX];
+
+        free(service->progress);
+        service->progress = NULL;
+        if (service->health.summary.status != HALE_FAIL)
+                return;
+
+        (void)health_sentence(&service->health, sentence, sizeof(sentence));
+        if (asprintf(&service->progress, "was %s", sentence) < 0)
+                service->progress = NULL;
+}
+
 _public_ int hale_service_stop(hale_service *service) {
         SERVICE_CHECK(service);
         RETURN_IF_FAIL(service->state != SERVICE_DRAINING && service->state != SERVICE_STOPPING,
@@ -104,10 +119,11 @@ _public_ int hale_service_stop(hale_service *service) {
 
         service->state = SERVICE_DRAINING;
         service_end_rehearsal(service);
+        service_keep_last_words(service);
         service->gate.stopping = true;
         service->health.stopping = true;
         service_record_stopping(service);
-        (void)notify_stopping(&service->notify, "stopping", service_now());
+        (void)notify_stopping(&service->notify, NULL, service_now());
         (void)journal_send(&service->journal, MESSAGE_STOPPING, NULL, 0, "Service '%s' is stopping",
                            service->name);
         service_unsettle(service);

@@ -29,6 +29,7 @@ static void worker_push(hale_worker *worker, hale_status status, const char *for
 
         (void)str_sanitize(raw, report.output, sizeof(report.output));
         (void)probe_take_report(worker->probe, &report);
+        bus_worker_changed(worker->service->bus, worker->name);
 }
 
 static void worker_tell(hale_worker *worker, MessageKind kind, const char *format, ...)

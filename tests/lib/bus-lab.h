@@ -58,6 +58,9 @@ typedef struct Lab {
         uint64_t fault_usec;
         int fault_result;
         unsigned n_faults;
+        BusWorker worker; /* its name NULL: there is none */
+        int restart_result;
+        unsigned n_restarts;
 
         sd_bus *client;
         sd_bus_message *reply; /* the last */
@@ -189,6 +192,34 @@ lab_inject_fault(void *data, const char *kind, const char *target, uint64_t usec
         return lab->fault_result;
 }
 
+static unsigned lab_n_workers(void *data) {
+        return ((Lab *)data)->worker.name ? 1 : 0;
+}
+
+static const char *lab_worker_name(void *data, unsigned index _unused_) {
+        return ((Lab *)data)->worker.name;
+}
+
+static bool lab_find_worker(void *data, const char *name, BusWorker *ret) {
+        Lab *lab = data;
+
+        *ret = lab->worker;
+        return g_strcmp0(lab->worker.name, name) == 0;
+}
+
+static int lab_restart_worker(void *data, const char *name, uid_t uid) {
+        Lab *lab = data;
+
+        lab->uid = uid;
+        lab->n_restarts++;
+        if (g_strcmp0(lab->worker.name, name) != 0)
+                return -ENOENT;
+        if (lab->free_in_call)
+                lab_free_bus(lab);
+
+        return lab->restart_result;
+}
+
 static void lab_on_state(void *data, BusState state, int error) {
         Lab *lab = data;
 
@@ -211,6 +242,10 @@ static const BusSource lab_source = {
         .run_probe = lab_run_probe,
         .set_maintenance = lab_set_maintenance,
         .inject_fault = lab_inject_fault,
+        .n_workers = lab_n_workers,
+        .worker_name = lab_worker_name,
+        .find_worker = lab_find_worker,
+        .restart_worker = lab_restart_worker,
         .on_state = lab_on_state,
 };
 
@@ -290,6 +325,15 @@ static Lab *lab_new(unsigned n_probes) {
         lab->address = g_strdup_printf("unix:path=%s/bus", lab->directory);
         g_assert_cmpint(sd_event_new(&lab->event), >=, 0);
         lab->gate = "open";
+        lab->worker = (BusWorker){
+                .name = "the-mailer",
+                .kind = "process",
+                .restart = "permanent",
+                .group = "",
+                .state = "running",
+                .exit_text = "",
+                .pid = 4711,
+        };
         lab->log_level = LOG_INFO;
         lab->free_on = _BUS_STATE_MAX;
         g_strlcpy(lab->log_target, "journal", sizeof(lab->log_target));
@@ -427,8 +471,8 @@ static _unused_ char *lab_get(Lab *lab, const char *path, const char *interface,
         g_assert_cmpstr(lab_error(lab), ==, "");
         g_assert_cmpint(sd_bus_message_peek_type(lab->reply, &type, &types), >, 0);
         g_assert_cmpint(sd_bus_message_enter_container(lab->reply, 'v', types), >, 0);
-        if (types[0] == 's') {
-                g_assert_cmpint(sd_bus_message_read(lab->reply, "s", &text), >, 0);
+        if (types[0] == 's' || types[0] == 'o') {
+                g_assert_cmpint(sd_bus_message_read(lab->reply, types, &text), >, 0);
                 return g_strdup(text);
         }
         if (types[0] == 'b') {

@@ -67,6 +67,7 @@ void hold_ladder_stopped(World *world, SimLadder *self, bool late) {
         HOLD(world, !late || world->now >= rung->starts[0] + policy->timeout_usec, "too early");
         rung->ready_usec = world->now + rung->cooldown_usec;
         rung->cooldown_usec = MIN(2 * rung->cooldown_usec, REMEDY_COOLDOWN_MAX_USEC);
+        self->stopped_usec = world->now;
         self->running = false;
         self->verifying = true;
 }
@@ -83,7 +84,9 @@ void hold_ladder_over(World *world, SimLadder *self, const LadderEnd *end) {
         HOLD(world, end->outcome != RUNG_DONE, "nobody pressed");
         HOLD(world, end->rung == self->ladder.current, "rung %u", end->rung);
         if (end->outcome == RUNG_HEALED)
-                HOLD(world, state->result == HALE_PASS || state->result == HALE_WARN,
+                HOLD(world,
+                     (state->result == HALE_PASS || state->result == HALE_WARN) &&
+                             (state->policy.pushed || state->started_usec >= self->stopped_usec),
                      "probe %u is said to be healed", self->probe->index);
         self->verifying = false;
         self->n_ends++;

@@ -130,17 +130,16 @@ void sim_ladder_drop(World *world, SimProbe *probe) {
 /* A remedy that works ends the common cause; the probes then find out. */
 void sim_ladder_end(World *world, SimProbe *probe, const Event *event) {
         SimLadder *self = probe->remedies;
+        bool present = self->running && self->ladder.generation == event->generation;
         int result = world_chance(world, 100) ? -EIO : 0;
 
         if (result == 0 && world_chance(world, 500))
                 memset(world->outage, 0, sizeof(world->outage));
 
-        if (!ladder_ended(&self->ladder, event->generation, result, world->now)) {
+        HOLD(world, ladder_ended(&self->ladder, event->generation, result, world->now) == present,
+             "the end of probe %u's remedy, present: %d", probe->index, present);
+        if (!present) {
                 world->sights[SIGHT_RUNG_LATE]++;
-                HOLD(world,
-                     self->ladder.state != LADDER_RUNNING ||
-                             self->ladder.generation != event->generation,
-                     "the end of probe %u's remedy was not taken", probe->index);
                 return;
         }
 

@@ -67,6 +67,7 @@ typedef struct SimLadder {
         bool running, verifying, spent;
         unsigned climbed; /* rungs below were had in this climb */
         uint64_t n_failures, n_ends;
+        uint64_t stopped_usec; /* the last run */
 } SimLadder;
 
 typedef struct SimProbe {

@@ -29,10 +29,9 @@ static RecorderFrames *shared_new(void) {
         return memory;
 }
 
-static volatile int *volatile nowhere;
-static volatile int zero;
-
 __attribute__((noinline)) static void die_by_fault(void) {
+        volatile int *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
         *nowhere = 1;
 }
 
@@ -45,7 +44,10 @@ static void die_by_kill(void) {
         __asm__ volatile(""); /* or the call would take our place on the stack */
 }
 
+static int ready_fd;
+
 static void wait_for_death(void) {
+        (void)!write(ready_fd, "", 1);
         for (;;)
                 (void)pause();
 }
@@ -75,7 +77,7 @@ static const Row rows[] = {
         { "own-handler", take_over_first, die_by_kill, 0, NULL, FALSE },
 };
 
-static void in_child(const Row *row, RecorderFrames *place, int ready_fd) {
+static void in_child(const Row *row, RecorderFrames *place) {
         const struct rlimit no_core = { 0, 0 };
 
         /* What the sanitizers catch is theirs: as if we were built without. */
@@ -86,7 +88,6 @@ static void in_child(const Row *row, RecorderFrames *place, int ready_fd) {
                 row->before();
         stack_prime();
         fatal_install(place, RUN);
-        (void)!write(ready_fd, "", 1);
         row->die();
         _exit(1);
 }
@@ -99,10 +100,11 @@ static pid_t spawn(const Row *row, RecorderFrames *place) {
         g_assert_cmpint(pipe(fds), ==, 0);
         pid = fork();
         g_assert_cmpint(pid, >=, 0);
+        ready_fd = fds[1];
         if (pid == 0)
-                in_child(row, place, fds[1]);
+                in_child(row, place);
         (void)close(fds[1]);
-        g_assert_cmpint(read(fds[0], &byte, 1), ==, 1);
+        g_assert_cmpint(read(fds[0], &byte, 1), ==, row->from_parent ? 1 : 0);
         (void)close(fds[0]);
         return pid;
 }

@@ -114,6 +114,8 @@ check "it is ready again" wait_until 20 answers /readyz 200
 check "Prometheus sees that it is another process" \
     wait_until 10 knows 'changes(process_start_time_seconds[1m]) > bool 0' 1
 check "and that it is live" wait_until 10 knows hale_live 1
+check "and how often it was restarted" wait_until 10 knows hale_restarts 1
+check "and how the last run ended" wait_until 10 knows 'hale_previous_run_info{result="trigger"}' 1
 
 stop
 check "a service that is gone is missed" wait_until 20 was_told HaleAbsent firing -

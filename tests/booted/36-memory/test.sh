@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Summary: near its limit a service gives back memory, and then ends in order: never the OOM killer
+. /run/booted/lib.sh
+
+demo=patient.service
+cat > /run/systemd/system/$demo <<'UNIT'
+[Service]
+Type=notify
+NotifyAccess=main
+KillMode=mixed
+ExecStart=/run/built/patient leak
+Restart=on-failure
+WatchdogSec=30s
+MemoryMax=96M
+User=hale-demo
+UNIT
+systemctl daemon-reload
+
+remedy_outcome() {
+    journal_has _SYSTEMD_UNIT=$demo HALE_REMEDY=trim
+}
+
+said() {
+    journalctl --quiet --no-pager --output=cat "_SYSTEMD_UNIT=$demo" | grep -e "$1"
+}
+
+systemctl start $demo
+pid=$(show MainPID)
+check "at 90 % the program is asked for its cache" wait_until 30 said "the cache is given back"
+check "and memory is trimmed, with an entry in the journal" wait_until 5 remedy_outcome
+check "nobody was restarted for that" is MainPID "$pid"
+check "asked again after 30 s" wait_until 60 said "there is nothing to give back"
+check "and still the same process, ready" is MainPID "$pid"
+check "at 95 % for a minute it ends in order, with its reason" wait_until 90 \
+    journal_has MESSAGE_ID=5a26a46247604d9288d0075fceb526d6
+check "and is started anew" wait_until 10 is NRestarts 1
+check "because of its exit status, not of a signal" \
+    manager_says 'Main process exited, code=exited, status=70'
+check "systemd saw no kill for memory" bash -c "! journalctl -q _PID=1 -g 'oom'"
+check "and the kernel did not kill" bash -c "! journalctl -q _TRANSPORT=kernel -g 'oom|Out of memory'"

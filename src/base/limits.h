@@ -273,6 +273,9 @@
  * target are refused in most places (sample_limit). It is room for 1900 probes. */
 #define METRICS_LINES_MAX 50000U
 
+/* Remedies in one document of metrics, at ten samples each: more than a person writes. */
+#define METRICS_REMEDIES_MAX 512U
+
 /* Descriptors that are listed to count them, where the kernel does not tell their number: at 2 us
  * each that holds the loop for 20 ms. Above it their number is left out. */
 #define DESCRIPTORS_COUNTED_MAX 10000U

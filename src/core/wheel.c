@@ -62,6 +62,17 @@ void wheel_remove(Wheel *wheel, WheelNode *node) {
         wheel->n_nodes--;
 }
 
+/* Tells the node some places before @node, which is the last of its list, where that is. */
+static void wheel_look_ahead(WheelNode *node) {
+        WheelNode *behind = node;
+
+        for (unsigned i = 0; behind && i < WHEEL_AHEAD; i++)
+                behind = TAILQ_PREV(behind, WheelList, link);
+
+        if (behind)
+                behind->ahead = node;
+}
+
 static void wheel_insert(Wheel *wheel, WheelNode *node, uint64_t tick) {
         unsigned level = 0;
         uint64_t slot;
@@ -84,6 +95,7 @@ static void wheel_insert(Wheel *wheel, WheelNode *node, uint64_t tick) {
 
         node->slot = (uint16_t)(level * WHEEL_SLOTS + (slot & SLOT_MASK));
         TAILQ_INSERT_TAIL(&wheel->slots[node->slot], node, link);
+        wheel_look_ahead(node);
         wheel->pending[level] |= UINT64_C(1) << (slot & SLOT_MASK);
         wheel->n_nodes++;
 }
@@ -102,6 +114,7 @@ void wheel_set(Wheel *wheel, WheelNode *node, uint64_t at_usec) {
         assert(node);
 
         wheel_remove(wheel, node);
+        node->ahead = NULL;
         if (at_usec == USEC_NEVER)
                 return;
 
@@ -201,13 +214,4 @@ WheelNode *wheel_pop(Wheel *wheel, uint64_t now_usec) {
         if (node)
                 wheel_remove(wheel, node);
         return node;
-}
-
-const WheelNode *wheel_peek(const Wheel *wheel) {
-        const WheelNode *next;
-
-        assert(wheel);
-
-        next = TAILQ_FIRST(&wheel->expired);
-        return next ? TAILQ_NEXT(next, link) : NULL;
 }

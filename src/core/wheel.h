@@ -22,8 +22,13 @@
 #define WHEEL_LEVELS 11
 #define WHEEL_SLOTS 64
 
+/* With very many nodes the time goes into waiting for memory, each for the link of the one before.
+ * So each knows the address of one that comes some places later: to be prefetched, never read. */
+#define WHEEL_AHEAD 4
+
 typedef struct WheelNode {
         TAILQ_ENTRY(WheelNode) link;
+        const struct WheelNode *ahead; /* a hint: WHEEL_AHEAD places behind us; may be long gone */
         uint16_t slot; /* level * WHEEL_SLOTS + slot; WHEEL_NOWHERE when not in a wheel */
 } WheelNode;
 
@@ -56,9 +61,6 @@ void wheel_remove(Wheel *wheel, WheelNode *node);
 
 /* The next node that is due at @now_usec, taken out; NULL when there is none. */
 WheelNode *wheel_pop(Wheel *wheel, uint64_t now_usec);
-
-/* The node after the next that wheel_pop() will hand out at once, or NULL: to fetch its memory. */
-const WheelNode *wheel_peek(const Wheel *wheel);
 
 /* When wheel_pop() will next have something, or USEC_NEVER. */
 uint64_t wheel_next(const Wheel *wheel);

@@ -21,8 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The environment says the rest: PGHOST, PGUSER, PGPASSWORD and their like. */
-#define DATABASE "dbname=orders"
+#define DATABASE "dbname=orders" /* and what the environment says: PGHOST, PGUSER, ... */
 /* For those who may block; the connection of the link belongs to the loop. */
 #define DATABASE_OF_OUR_OWN DATABASE " connect_timeout=2 options='-c statement_timeout=2s'"
 

@@ -51,6 +51,10 @@ static const MetricsFamily remedy_runs = {
         METRICS_COUNTER, "hale_remedy_runs", NULL,
         "Repairs, and what came of them.",
 };
+static const MetricsFamily remedy_refusals = {
+        METRICS_COUNTER, "hale_remedy_refusals", NULL,
+        "Repairs that were due and not made, as they had been made too often of late.",
+};
 
 static const char *const worker_states[] = {
         [HALE_WORKER_WAITING]  = "waiting",
@@ -60,16 +64,9 @@ static const char *const worker_states[] = {
         [HALE_WORKER_ENDED]    = "ended",
         [HALE_WORKER_FAILED]   = "failed",
 };
-static const char *const remedy_results[] = {
-        [METRICS_REMEDY_HEALED] = "healed",
-        [METRICS_REMEDY_VAIN]   = "vain",
-        [METRICS_REMEDY_FAILED] = "failed",
-        [METRICS_REMEDY_DENIED] = "denied",
-};
 /* clang-format on */
 
 static_assert(ELEMENTSOF(worker_states) == HALE_WORKER_FAILED + 1, "a state lacks its name");
-static_assert(ELEMENTSOF(remedy_results) == _METRICS_REMEDY_RESULT_MAX, "a result lacks its name");
 
 /* A family with one sample a worker: how it is written, and where its value is. */
 static void
@@ -156,17 +153,44 @@ write_link_since(MetricsWriter *writer, const MetricsLabel *label, const Metrics
                 metrics_seconds(writer, label, 1, link->since_realtime_usec);
 }
 
+static void write_remedy_runs(MetricsWriter *writer, const MetricsRemedy *remedy) {
+        for (unsigned i = 0; i < _RUNG_OUTCOME_MAX; i++)
+                metrics_number(writer,
+                               (MetricsLabel[]){
+                                       { "probe", remedy->probe },
+                                       { "remedy", remedy->name },
+                                       { "result", rung_outcome_to_string((RungOutcome)i) },
+                               },
+                               3, remedy->rung->n_outcomes[i]);
+}
+
+static void write_remedy_refusals(MetricsWriter *writer, const MetricsRemedy *remedy) {
+        const struct {
+                const char *reason;
+                uint64_t n;
+        } rows[] = {
+                { "cooldown", remedy->rung->n_refused_cooldown },
+                { "budget", remedy->rung->n_refused_budget },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                metrics_number(writer,
+                               (MetricsLabel[]){
+                                       { "probe", remedy->probe },
+                                       { "remedy", remedy->name },
+                                       { "reason", rows[i].reason },
+                               },
+                               3, rows[i].n);
+}
+
 static void write_remedies(MetricsWriter *writer, const MetricsView *view) {
         metrics_begin(writer, &remedy_runs);
         for (size_t i = 0; i < view->n_remedies; i++)
-                for (size_t j = 0; j < ELEMENTSOF(remedy_results); j++)
-                        metrics_number(writer,
-                                       (MetricsLabel[]){
-                                               { "probe", view->remedies[i].probe },
-                                               { "remedy", view->remedies[i].name },
-                                               { "result", remedy_results[j] },
-                                       },
-                                       3, view->remedies[i].n_results[j]);
+                write_remedy_runs(writer, &view->remedies[i]);
+
+        metrics_begin(writer, &remedy_refusals);
+        for (size_t i = 0; i < view->n_remedies; i++)
+                write_remedy_refusals(writer, &view->remedies[i]);
 }
 
 void metrics_write_heal(MetricsWriter *writer, const MetricsView *view) {

@@ -22,6 +22,7 @@
 #include "core/gate.h"
 #include "core/health.h"
 #include "core/histogram.h"
+#include "core/ladder.h"
 #include "core/link-state.h"
 #include "hale/worker.h"
 
@@ -89,17 +90,9 @@ typedef struct MetricsLink {
         uint64_t since_realtime_usec; /* when the state was entered; 0: unknown */
 } MetricsLink;
 
-typedef enum MetricsRemedyResult {
-        METRICS_REMEDY_HEALED, /* and the probe passed then */
-        METRICS_REMEDY_VAIN,   /* it ran, and the probe fails on */
-        METRICS_REMEDY_FAILED, /* it could not be run, or took too long */
-        METRICS_REMEDY_DENIED, /* by its cooldown or its budget */
-        _METRICS_REMEDY_RESULT_MAX,
-} MetricsRemedyResult;
-
 typedef struct MetricsRemedy {
         const char *probe, *name;
-        uint64_t n_results[_METRICS_REMEDY_RESULT_MAX];
+        const Rung *rung;
 } MetricsRemedy;
 
 typedef struct MetricsPressure {

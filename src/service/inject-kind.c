@@ -7,10 +7,10 @@
  * leak fills real pages.
  */
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -68,13 +68,10 @@ static int check_nothing(hale_service *service, const char *target, uint64_t *re
 
 /* Has a name of its own, for whoever reads the stack. */
 static __attribute__((noinline)) void rehearsal_hangs(uint64_t until_usec) {
-        struct timespec until = {
-                .tv_sec = (time_t)(until_usec / USEC_PER_SEC),
-                .tv_nsec = (long)(until_usec % USEC_PER_SEC * NSEC_PER_USEC),
-        };
+        uint64_t now_usec;
 
-        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-                ;
+        while ((now_usec = service_now()) < until_usec)
+                (void)poll(NULL, 0, (int)((until_usec - now_usec) / USEC_PER_MSEC + 1));
 }
 
 static int begin_hang_loop(Injection *injection) {

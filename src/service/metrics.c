@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "report/metrics.h"
 #include "service/link.h"
+#include "service/remedy.h"
 #include "service/worker.h"
 
 /* The process' numbers may be this old. */
@@ -57,11 +58,13 @@ typedef struct Collection {
         MetricsRequests requests[PAGES_MAX * PAGE_STATUSES + HTTP_STATUS_DOCUMENTS];
         MetricsWorker *workers;
         MetricsLink *links;
+        MetricsRemedy *remedies;
 } Collection;
 
 static void collection_done(Collection *collection) {
         free(collection->workers);
         free(collection->links);
+        free(collection->remedies);
 }
 
 static void
@@ -199,6 +202,45 @@ static int collect_links(Collection *collection, const hale_service *service, ui
         return 0;
 }
 
+/* Adds the ladder of one probe, as far as there is room. */
+static void collect_ladder(Collection *collection, const hale_probe *probe, size_t n_max) {
+        const struct Remedies *remedies = probe->remedies;
+        size_t *n = &collection->view.n_remedies;
+
+        for (unsigned i = 0; i < remedies->ladder.n_rungs && *n < n_max; i++)
+                collection->remedies[(*n)++] = (MetricsRemedy){
+                        .probe = probe->name,
+                        .name = remedies->rungs[i]->name,
+                        .rung = &remedies->ladder.rungs[i],
+                };
+}
+
+static int collect_remedies(Collection *collection, const hale_service *service) {
+        unsigned n_ladders = service->metrics.n_ladders;
+        size_t n_max = MIN((size_t)n_ladders * RUNGS_MAX, (size_t)METRICS_REMEDIES_MAX);
+        const HealthProbe *health;
+
+        if (n_ladders == 0)
+                return 0;
+
+        collection->remedies = calloc(n_max, sizeof(MetricsRemedy));
+        if (!collection->remedies)
+                return -ENOMEM;
+
+        TAILQ_FOREACH (health, &service->health.probes, link) {
+                const hale_probe *probe = health->owner;
+
+                if (!probe->remedies)
+                        continue;
+                collect_ladder(collection, probe, n_max);
+                if (--n_ladders == 0)
+                        break;
+        }
+
+        collection->view.remedies = collection->remedies;
+        return 0;
+}
+
 static void collect_identity(Collection *collection, const hale_service *service) {
         const ReportIdentity *identity = &service->identity;
 
@@ -252,6 +294,8 @@ int service_write_metrics(hale_service *service, bool openmetrics, Text *text) {
         r = collect_workers(&collection, service);
         if (r >= 0)
                 r = collect_links(&collection, service, now_usec);
+        if (r >= 0)
+                r = collect_remedies(&collection, service);
         if (r < 0)
                 return r;
 

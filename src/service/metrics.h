@@ -30,6 +30,7 @@ typedef struct Metrics {
         ProcessNumbers process;
         uint64_t process_usec; /* when it was read; 0: never */
         unsigned n_histograms; /* that probes have */
+        unsigned n_ladders;    /* the same */
 } Metrics;
 
 /* The page of @name, which is number @index, was answered with @status; it took @usec to make. */

@@ -57,6 +57,7 @@ static int remedies_new(hale_probe *probe) {
         };
         ladder_init(&self->ladder);
         probe->remedies = self;
+        probe->service->metrics.n_ladders++;
         return 0;
 }
 
@@ -67,6 +68,7 @@ void remedies_drop(hale_probe *probe) {
         if (!self)
                 return;
 
+        service->metrics.n_ladders--;
         remedies_cancel(self);
         if (self->busy)
                 TAILQ_REMOVE(&service->busy_remedies, self, link);

@@ -129,9 +129,8 @@ static void service_tick(hale_service *service, uint64_t due_usec) {
                 if (!node)
                         break;
 
-                const WheelNode *soon = wheel_peek(&service->wheel);
-                if (soon)
-                        prefetch(soon);
+                if (node->ahead)
+                        prefetch(node->ahead);
 
                 Timer *timer = CONTAINER_OF(node, Timer, node);
                 timer->fire(timer->userdata);

@@ -17,6 +17,7 @@
 void worker_enter(hale_worker *worker, hale_worker_state state) {
         worker->state = state;
         worker->service->results_revision++;
+        bus_worker_changed(worker->service->bus, worker->name);
 }
 
 bool worker_is_alive(const hale_worker *worker) {

@@ -8,10 +8,10 @@
  */
 
 #include <hale/hale.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MEGABYTE ((size_t)1024 * 1024)
 #define ENOUGH_PERCENT 96
@@ -38,7 +38,7 @@ static void give_back(hale_service *service, void *userdata) {
 static int percent_used(hale_probe *memory) {
         const char *at = strchr(hale_probe_get_output(memory), '(');
 
-        return at ? atoi(at + 1) : 0;
+        return at ? (int)strtol(at + 1, NULL, 10) : 0;
 }
 
 static int work(hale_probe *probe, void *userdata) {
@@ -51,12 +51,12 @@ static int work(hale_probe *probe, void *userdata) {
 }
 
 static int mail(hale_worker *worker, void *userdata) {
-        struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
-
         (void)userdata;
         while (!hale_worker_should_stop(worker)) {
                 (void)hale_worker_beat(worker);
-                (void)nanosleep(&moment, NULL);
+                (void)poll(&(struct pollfd){ .fd = hale_worker_get_stop_fd(worker),
+                                             .events = POLLIN },
+                           1, 20);
         }
         return 0;
 }

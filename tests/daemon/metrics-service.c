@@ -6,8 +6,8 @@
  *   metrics-service ADDRESS [BUS-NAME]
  *
  * Probes that pass, fail with a secret, time out, cannot be asked, block and are
- * pushed; a worker that fails once; a link. SIGUSR1 makes the ready probe fail and takes
- * the link down, SIGUSR2 heals both.
+ * pushed; a remedy that does not help; a worker that fails once; a link. SIGUSR1 makes the ready
+ * probe fail and takes the link down, SIGUSR2 heals both.
  */
 
 #include <errno.h>
@@ -45,6 +45,11 @@ static int check_slow(hale_probe *probe, void *userdata) {
 
 static int check_fast(hale_probe *probe, void *userdata) {
         (void)probe, (void)userdata;
+        return 0;
+}
+
+static int repair(hale_remedy *remedy, void *userdata) {
+        (void)remedy, (void)userdata;
         return 0;
 }
 
@@ -113,6 +118,9 @@ static int add_probes(hale_service *service, App *app) {
                         r = hale_probe_set_thresholds(probe, 1, 1);
         }
 
+        if (r >= 0)
+                r = hale_probe_add_remedy(hale_service_find_probe(service, "secret"), NULL, "vain",
+                                          2, repair, NULL);
         app->ready = hale_service_find_probe(service, "ready");
         app->pushed = hale_service_find_probe(service, "pushed");
         return r;

@@ -9,13 +9,12 @@
  * the server is.
  */
 
-#include <glob.h>
 #include <hale/postgres.h>
 #include <libpq-fe.h>
 #include <stdbool.h>
 
 #include "lib/manager.h"
-#include "lib/server.h"
+#include "lib/postgres-server.h"
 
 /* While the waits are short, a server that accepts again is found within this. */
 #define BACK_USEC 300000
@@ -442,65 +441,15 @@ static void test_conninfo(void) {
         hale_service_unref(service);
 }
 
-/* The newest of the server's programs of that name; Debian keeps them apart by version. */
-static char *find_program(const char *name) {
-        char *pattern = g_strdup_printf("/usr/lib/postgresql/*/bin/%s", name), *found = NULL;
-        glob_t matches = {};
-
-        if (glob(pattern, 0, NULL, &matches) == 0)
-                found = g_strdup(matches.gl_pathv[matches.gl_pathc - 1]);
-        else
-                found = g_find_program_in_path(name);
-        globfree(&matches);
-        g_free(pattern);
-        return found;
-}
-
-static void cluster_init(const char *initdb, const char *postgres) {
-        char *data, *secret, *port, *pwfile;
-
-        server_init(&server, "postgres");
-        server.port = free_port();
-        if (server.user)
-                g_assert_cmpint(chown(server.folder, getpwnam("postgres")->pw_uid, (gid_t)-1), ==,
-                                0);
-        data = g_build_filename(server.folder, "data", NULL);
-        secret = g_build_filename(server.folder, "secret", NULL);
-        pwfile = g_strconcat("--pwfile=", secret, NULL);
-        port = g_strdup_printf("%u", server.port);
-        g_assert_true(g_file_set_contents(secret, PASSWORD "\n", -1, NULL));
-        g_assert_cmpint(chmod(secret, 0644), ==, 0);
-
-        const char *const make[] = {
-                initdb,          "-D",   data,        "-U",         "orders", "-A",
-                "scram-sha-256", pwfile, "--no-sync", "--locale=C", NULL
-        };
-        const char *const run[] = { postgres, "-D",          data,
-                                    "-k",     server.folder, "-p",
-                                    port,     "-c",          "listen_addresses=localhost",
-                                    "-c",     "fsync=off",   NULL };
-
-        server_run(&server, make);
-        server.command = g_strdupv((char **)(uintptr_t)run);
-        g_free(data);
-        g_free(secret);
-        g_free(pwfile);
-        g_free(port);
-}
-
 int main(int argc, char **argv) {
-        char *initdb = find_program("initdb"), *postgres = find_program("postgres");
+        const char *missing = postgres_missing();
         int r;
 
-        if (!initdb || !postgres)
-                return skip_all("no PostgreSQL server is installed (package postgresql)");
-        if (geteuid() == 0 && !getpwnam("postgres"))
-                return skip_all("root may not run PostgreSQL, and there is no user postgres");
+        if (missing)
+                return skip_all(missing);
 
         g_test_init(&argc, &argv, NULL);
-        cluster_init(initdb, postgres);
-        g_free(initdb);
-        g_free(postgres);
+        postgres_init(&server, PASSWORD);
         g_test_add_func("/adapter/postgres/conninfo", test_conninfo);
         g_test_add_func("/adapter/postgres/use", test_use);
         g_test_add_func("/adapter/postgres/get-while-asked", test_get_while_asked);

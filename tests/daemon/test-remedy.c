@@ -9,6 +9,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 
 #include "lib/manager.h"
 
@@ -21,7 +22,7 @@ typedef struct Patient {
         gboolean heals;   /* each heals */
         gboolean worsens; /* each drops the probe */
         guint n_first, n_second;
-        guint block_usec;
+        int block_msec;
         hale_remedy *remedy;
         hale_probe *probe;
         uint32_t run;
@@ -61,7 +62,7 @@ static int block(hale_remedy *remedy, void *userdata) {
         Patient *patient = userdata;
 
         (void)remedy;
-        g_usleep(patient->block_usec);
+        (void)poll(NULL, 0, patient->block_msec);
         __atomic_store_n(&patient->ill, FALSE, __ATOMIC_RELAXED);
         return 0;
 }
@@ -214,7 +215,7 @@ static void test_dropped_while_pending(void) {
 }
 
 static void test_blocking(void) {
-        Patient patient = { .block_usec = 50000 };
+        Patient patient = { .block_msec = 50 };
         hale_remedy *remedy;
         Manager manager;
         hale_service *service = start(&manager, &patient, HALE_GATE_LIVE, block, &remedy);
@@ -230,7 +231,7 @@ static void test_blocking(void) {
 
 /* One that never comes back is abandoned at its deadline; the loop does not notice. */
 static void test_blocking_for_ever(void) {
-        static Patient patient = { .block_usec = 3000000 };
+        static Patient patient = { .block_msec = 3000 };
         hale_remedy *remedy;
         Manager manager;
         hale_service *service = start(&manager, &patient, HALE_GATE_LIVE, block, &remedy);
@@ -365,6 +366,59 @@ static void test_reopen_link(void) {
         manager_done(&manager);
 }
 
+static guint n_worker_runs;
+
+static int serve(hale_worker *worker, void *userdata) {
+        (void)userdata;
+        (void)__atomic_add_fetch(&n_worker_runs, 1, __ATOMIC_RELAXED);
+        while (!hale_worker_should_stop(worker))
+                (void)poll(&(struct pollfd){ .fd = hale_worker_get_stop_fd(worker),
+                                             .events = POLLIN },
+                           1, -1);
+        return 0;
+}
+
+static int queue_drains(hale_probe *probe, void *userdata) {
+        (void)userdata;
+        return __atomic_load_n(&n_worker_runs, __ATOMIC_RELAXED) == 1
+                       ? hale_probe_fail(probe, "does not drain")
+                       : 0;
+}
+
+static void test_restart_worker(void) {
+        hale_service *service;
+        hale_worker *worker;
+        hale_remedy *remedy;
+        hale_probe *probe;
+        Manager manager;
+
+        manager_init(&manager, WATCHDOG);
+        service = service_of_test();
+        g_assert_cmpint(hale_service_add_worker(service, &worker, "server", serve, NULL), ==, 0);
+        g_assert_cmpint(hale_worker_set_thread(worker, 1), ==, 0);
+        g_assert_cmpint(hale_service_add_probe(service, &probe, "queue", HALE_GATE_LIVE,
+                                               queue_drains, NULL),
+                        ==, 0);
+        g_assert_cmpint(hale_probe_set_interval_usec(probe, 10000), ==, 0);
+        g_assert_cmpint(hale_probe_add_restart_worker(probe, &remedy, 2, worker), ==, 0);
+        g_assert_cmpint(hale_service_start(service), ==, 0);
+        g_assert_true(turn_until(service, hale_remedy_get_n_healed(remedy) == 1));
+        g_assert_cmpuint(__atomic_load_n(&n_worker_runs, __ATOMIC_RELAXED), ==, 2);
+        g_assert_cmpint(hale_worker_get_state(worker), ==, HALE_WORKER_RUNNING);
+        g_assert_cmpuint(manager_count(&manager, "WATCHDOG=trigger"), ==, 0);
+
+        /* The thread ends before its service does. */
+        g_assert_cmpint(hale_service_stop(service), ==, 0);
+        g_assert_true(turn_until(service, hale_worker_get_state(worker) == HALE_WORKER_ENDED ||
+                                                  sd_event_get_state(hale_service_get_event(
+                                                          service)) == SD_EVENT_FINISHED));
+        hale_remedy_unref(remedy);
+        hale_worker_unref(worker);
+        hale_probe_unref(probe);
+        hale_service_unref(service);
+        manager_done(&manager);
+}
+
 static void test_arguments(void) {
         Patient patient = {};
         Manager manager;
@@ -413,6 +467,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/service/remedy/of-a-pushed-probe", test_pushed);
         g_test_add_func("/service/remedy/trim", test_trim);
         g_test_add_func("/service/remedy/reopen-link", test_reopen_link);
+        g_test_add_func("/service/remedy/restart-worker", test_restart_worker);
         g_test_add_func("/service/remedy/arguments", test_arguments);
         return g_test_run();
 }

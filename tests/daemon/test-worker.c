@@ -245,6 +245,27 @@ static void test_kinds_of_restart(void) {
         run_stop(&run);
 }
 
+/* No descriptors left: what cannot be started is tried again, and works once it can. */
+static void test_cannot_start(void) {
+        const struct rlimit few = { .rlim_cur = 3, .rlim_max = 1024 };
+        const struct rlimit many = { .rlim_cur = 1024, .rlim_max = 1024 };
+        long pid;
+        Run run;
+
+        RUN_START(&run, "a:steady,backoff=20000/40000,intensity=64/60000000");
+        pid = expect(&run, "^begins a ([0-9]+)");
+        expect(&run, "is ready after");
+        g_assert_cmpint(prlimit(run.pid, RLIMIT_NOFILE, &few, NULL), ==, 0);
+        g_assert_cmpint(kill((pid_t)pid, SIGKILL), ==, 0);
+        expect(&run, "Worker 'a' died: killed by SIGKILL; starting it again$");
+        expect(&run, "Worker 'a' died: could not be started: Too many open files; starting");
+        expect(&run, "Worker 'a' died: could not be started: Too many open files; starting");
+        g_assert_cmpint(prlimit(run.pid, RLIMIT_NOFILE, &many, NULL), ==, 0);
+        expect(&run, "^begins a");
+        expect(&run, "Worker 'a' runs again");
+        run_stop(&run);
+}
+
 /* One that dies at once for ever: at once, then later, and then not any more. */
 static void test_escalation(void) {
         int status;
@@ -628,6 +649,7 @@ int main(int argc, char *argv[]) {
                 { "crash-with-spare", test_crash_with_spare },
                 { "inherits-nothing", test_inherits_nothing },
                 { "kinds-of-restart", test_kinds_of_restart },
+                { "cannot-start", test_cannot_start },
                 { "escalation", test_escalation },
                 { "cannot-fill-window", test_cannot_fill_window },
                 { "hung", test_hung },

@@ -61,6 +61,9 @@ typedef struct Lab {
         BusWorker worker; /* its name NULL: there is none */
         int restart_result;
         unsigned n_restarts;
+        BusLink link; /* as @worker */
+        int reopen_result;
+        unsigned n_reopens;
 
         sd_bus *client;
         sd_bus_message *reply; /* the last */
@@ -220,6 +223,33 @@ static int lab_restart_worker(void *data, const char *name, uid_t uid) {
         return lab->restart_result;
 }
 
+static unsigned lab_n_links(void *data) {
+        return ((Lab *)data)->link.name ? 1 : 0;
+}
+
+static const char *lab_link_name(void *data, unsigned index _unused_) {
+        return ((Lab *)data)->link.name;
+}
+
+static bool lab_find_link(void *data, const char *name, BusLink *ret) {
+        Lab *lab = data;
+
+        *ret = lab->link;
+        return g_strcmp0(lab->link.name, name) == 0;
+}
+
+static int lab_reopen_link(void *data, const char *name, uid_t uid) {
+        Lab *lab = data;
+
+        g_assert_cmpstr(lab->link.name, ==, name);
+        lab->uid = uid;
+        lab->n_reopens++;
+        if (lab->free_in_call)
+                lab_free_bus(lab);
+
+        return lab->reopen_result;
+}
+
 static void lab_on_state(void *data, BusState state, int error) {
         Lab *lab = data;
 
@@ -246,6 +276,10 @@ static const BusSource lab_source = {
         .worker_name = lab_worker_name,
         .find_worker = lab_find_worker,
         .restart_worker = lab_restart_worker,
+        .n_links = lab_n_links,
+        .link_name = lab_link_name,
+        .find_link = lab_find_link,
+        .reopen_link = lab_reopen_link,
         .on_state = lab_on_state,
 };
 
@@ -333,6 +367,15 @@ static Lab *lab_new(unsigned n_probes) {
                 .state = "running",
                 .exit_text = "",
                 .pid = 4711,
+        };
+        lab->link = (BusLink){
+                .name = "the-db",
+                .kind = "kept",
+                .state = "up",
+                .breaker = "closed",
+                .reason = "",
+                .up = true,
+                .generation = 1,
         };
         lab->log_level = LOG_INFO;
         lab->free_on = _BUS_STATE_MAX;

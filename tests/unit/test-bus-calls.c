@@ -176,13 +176,18 @@ static char *call_as_nobody(Lab *lab, const char *member, const char *arguments)
         return g_strdup(text);
 }
 
-static void assert_refused(Lab *lab, const char *because) {
-        g_autofree char *text = call_as_nobody(lab, "SetMaintenance", "uint64:0 string:x");
+static void
+assert_refused_call(Lab *lab, const char *member, const char *arguments, const char *because) {
+        g_autofree char *text = call_as_nobody(lab, member, arguments);
 
         if (!strstr(text, because))
                 g_test_message("expected '%s' in '%s'", because, text);
         g_assert_nonnull(strstr(text, because));
         g_assert_cmpint((int)lab->uid, ==, 4711);
+}
+
+static void assert_refused(Lab *lab, const char *because) {
+        assert_refused_call(lab, "SetMaintenance", "uint64:0 string:x", because);
 }
 
 static void assert_allowed(Lab *lab, const char *member, const char *arguments) {
@@ -226,9 +231,25 @@ static void test_strangers(void) {
         g_assert_cmpint((int)lab->n_runs, ==, 1);
         g_assert_cmpint((int)polkit.n_asked, ==, 4);
 
+        assert_allowed(lab, "RestartWorker", "string:the-mailer");
+        g_assert_cmpstr(polkit.action, ==, "org.hale.restart-worker");
+        g_assert_cmpuint(lab->n_restarts, ==, 1);
+        assert_allowed(lab, "ReopenLink", "string:the-db");
+        g_assert_cmpstr(polkit.action, ==, "org.hale.reopen-link");
+        g_assert_cmpuint(lab->n_reopens, ==, 1);
+        g_assert_cmpint((int)polkit.n_asked, ==, 6);
+
+        /* What is refused does not come to the source. */
+        polkit.authorized = false;
+        lab->uid = 4711;
+        assert_refused_call(lab, "ReopenLink", "string:the-db", "password");
+        assert_refused_call(lab, "RestartWorker", "string:the-mailer", "password");
+        g_assert_cmpuint(lab->n_restarts + lab->n_reopens, ==, 2);
+        g_assert_cmpint((int)polkit.n_asked, ==, 8);
+
         /* Reading needs no leave. */
         assert_allowed(lab, "ListProbes", "");
-        g_assert_cmpint((int)polkit.n_asked, ==, 4);
+        g_assert_cmpint((int)polkit.n_asked, ==, 8);
         lab_close(lab);
 }
 

@@ -136,10 +136,13 @@ int main(int argc, char *argv[]) {
         static const char *const worker[] = { "/org/hale/Health1/workers/the_2dmailer",
                                               "org.hale.Worker1" };
 
+        static const char *const link[] = { "/org/hale/Health1/links/the_2ddb", "org.hale.Link1" };
+
         g_test_init(&argc, &argv, NULL);
         g_test_add_data_func("/report/bus/contract/health", health, test_equal);
         g_test_add_data_func("/report/bus/contract/probe", probe, test_equal);
         g_test_add_data_func("/report/bus/contract/worker", worker, test_equal);
+        g_test_add_data_func("/report/bus/contract/link", link, test_equal);
         g_test_add_func("/report/bus/contract/log-control", test_log_control);
         g_test_add_func("/report/bus/contract/nothing-else", test_nothing_else);
         return g_test_run();

@@ -37,7 +37,8 @@ static void test_properties(void) {
         lab_close(lab);
 }
 
-static unsigned count_managed(Lab *lab) {
+/* The objects below @prefix. */
+static unsigned count_managed(Lab *lab, const char *prefix) {
         const char *path;
         unsigned n = 0;
 
@@ -47,10 +48,9 @@ static unsigned count_managed(Lab *lab) {
         g_assert_cmpint(sd_bus_message_enter_container(lab->reply, 'a', "{oa{sa{sv}}}"), >=, 0);
         while (sd_bus_message_enter_container(lab->reply, 'e', "oa{sa{sv}}") > 0) {
                 g_assert_cmpint(sd_bus_message_read(lab->reply, "o", &path), >, 0);
-                g_assert_true(g_str_has_prefix(path, "/org/hale/Health1/probes/probe_2d"));
+                n += g_str_has_prefix(path, prefix);
                 g_assert_cmpint(sd_bus_message_skip(lab->reply, "a{sa{sv}}"), >, 0);
                 g_assert_cmpint(sd_bus_message_exit_container(lab->reply), >, 0);
-                n++;
         }
         return n;
 }
@@ -58,11 +58,15 @@ static unsigned count_managed(Lab *lab) {
 static void test_managed_objects(void) {
         Lab *lab = lab_open(3);
 
-        g_assert_cmpint((int)count_managed(lab), ==, 3);
+        g_assert_cmpuint(count_managed(lab, "/org/hale/Health1/probes/probe_2d"), ==, 3);
+        g_assert_cmpuint(count_managed(lab, "/org/hale/Health1/links/the_2ddb"), ==, 1);
+        g_assert_cmpuint(count_managed(lab, "/org/hale/Health1/workers/the_2dmailer"), ==, 1);
+        g_assert_cmpuint(count_managed(lab, ""), ==, 5);
         lab_close(lab);
 
         lab = lab_open(0);
-        g_assert_cmpint((int)count_managed(lab), ==, 0);
+        lab->link.name = lab->worker.name = NULL;
+        g_assert_cmpuint(count_managed(lab, ""), ==, 0);
         lab_close(lab);
 }
 

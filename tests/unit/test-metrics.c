@@ -50,8 +50,13 @@ static const MetricsLink links[] = {
         { .name = "cache", .status = LINK_DOWN, .breaker = BREAKER_OPEN, .n_attempts = 5 },
 };
 
+static const Rung rung = {
+        .n_outcomes = { [RUNG_HEALED] = 4, [RUNG_TIMEOUT] = 2 },
+        .n_refused_budget = 3,
+};
+
 static const MetricsRemedy remedies[] = {
-        { .probe = "memory", .name = "trim", .n_results = { 4, 3, 2, 1 } },
+        { .probe = "memory", .name = "trim", .rung = &rung },
 };
 
 static const MetricsPressure pressures[] = { { .resource = "memory", .n_events = 6 } };
@@ -182,6 +187,7 @@ static const struct {
         { "hale_link_losses",                          "counter"   },
         { "hale_link_state_timestamp_seconds",         "gauge"     },
         { "hale_remedy_runs",                          "counter"   },
+        { "hale_remedy_refusals",                      "counter"   },
         { "hale_previous_run",                         "info"      },
         { "hale_probes",                               "gauge"     },
         { "hale_metrics_truncated",                    "gauge"     },
@@ -243,7 +249,9 @@ static const struct {
         { "hale_link_losses_total{link=\"db\"}", "1" },
         { "hale_link_state_timestamp_seconds{link=\"db\"}", "1795416000" },
         { "hale_remedy_runs_total{probe=\"memory\",remedy=\"trim\",result=\"healed\"}", "4" },
-        { "hale_remedy_runs_total{probe=\"memory\",remedy=\"trim\",result=\"denied\"}", "1" },
+        { "hale_remedy_runs_total{probe=\"memory\",remedy=\"trim\",result=\"timeout\"}", "2" },
+        { "hale_remedy_refusals_total{probe=\"memory\",remedy=\"trim\",reason=\"budget\"}", "3" },
+        { "hale_remedy_refusals_total{probe=\"memory\",remedy=\"trim\",reason=\"cooldown\"}", "0" },
         { "process_cpu_seconds_total", "1.5" },
         { "process_max_fds", "+Inf" },
         { "process_resident_memory_bytes", "4096" },

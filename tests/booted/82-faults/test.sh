@@ -56,7 +56,7 @@ pid=$(show MainPID)
 check "one that allows it is up" wait_until 10 says Ready "b true"
 
 for kind in "fail-probe engine" "hang-loop ''" "kill-worker mailer" "leak 16M"; do
-    eval "check 'a stranger may not: $kind' refused 'Only root and the service' nobody $kind 1000000"
+    eval "check 'a stranger may not: $kind' refused 'Access denied' nobody $kind 1000000"
 done
 check "an unknown kind is refused" refused "hang-worker" root explode engine 1000000
 check "so is a target that is none" refused "nothing of that name" root fail-probe nobody 1000000

@@ -52,20 +52,19 @@ static int work_at_desk(hale_worker *desk, void *userdata) {
                 long n = ask(db, take_one);
 
                 hale_worker_beat(desk);
-                if (n > 0)
-                        continue;
                 if (PQstatus(db) != CONNECTION_OK)
                         PQreset(db);
                 else if (n < 0)
                         (void)fprintf(stderr, "desk: %s", PQerrorMessage(db));
-                (void)poll(&stop, 1, 1000);
+                if (n <= 0)
+                        (void)poll(&stop, 1, 1000);
         }
         PQfinish(db);
         return 0;
 }
 
 /* In a thread of hale's pool. While the database cannot be asked, the desk is not to blame. */
-static int check_backlog(hale_probe *backlog, void *userdata) {
+static int ask_backlog(hale_probe *backlog, void *userdata) {
         PGconn *db = PQconnectdb(DATABASE_OF_OUR_OWN);
         long n = ask(db, count_late);
         int r = 0;
@@ -73,7 +72,7 @@ static int check_backlog(hale_probe *backlog, void *userdata) {
         if (n < 0)
                 r = hale_probe_unknown(backlog, "%s", PQerrorMessage(db));
         else if (n > 0)
-                r = hale_probe_fail(backlog, "%ld orders wait for more than 30 s", n);
+                r = hale_probe_fail(backlog, "waiting for more than 30 s: %ld", n);
         PQfinish(db);
         return r;
 }
@@ -107,8 +106,9 @@ static int add_parts(hale_service *s) {
         if (r >= 0)
                 r = hale_link_on_change(hale_service_find_link(s, "cache"), on_cache, NULL);
         if (r >= 0)
-                r = hale_service_add_probe(s, NULL, "backlog", HALE_GATE_READY, check_backlog,
-                                           NULL);
+                r = hale_service_on_change(s, tell_shop, NULL);
+        if (r >= 0)
+                r = hale_service_add_probe(s, NULL, "backlog", HALE_GATE_READY, ask_backlog, NULL);
         if (r >= 0)
                 r = hale_probe_set_blocking(hale_service_find_probe(s, "backlog"), 1);
         if (r >= 0)

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -73,6 +74,7 @@ static void exec_service(const Manager *manager, const char *mode) {
 
         (void)g_snprintf(pid, sizeof(pid), "%d", (int)getpid());
         (void)g_snprintf(watchdog, sizeof(watchdog), "%d", (int)WATCHDOG_USEC);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         log = open(manager->log_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
         (void)dup2(log, STDERR_FILENO);
         (void)setrlimit(RLIMIT_CORE, &no_core);

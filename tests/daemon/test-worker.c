@@ -232,7 +232,6 @@ static void test_kinds_of_restart(void) {
         (void)run_end(&run);
 
         RUN_START(&run, "a:once,restart=1", "b:once,restart=2", "c:fails,restart=2");
-        command(&run, "show a\n");
         while (count(&run, "has ended and is not started again") < 3)
                 g_assert_true(run_read(&run, g_get_monotonic_time() + LIMIT_USEC));
         command(&run, "show a\nshow b\nshow c\n");
@@ -464,6 +463,7 @@ static void check_sigchld(const char *option, const char *text, const char *show
         Run run;
 
         RUN_START(&run, option, "a:steady,restart=1", "b:once,restart=1");
+        expect(&run, "^begins a");
         expect(&run, "Worker 'b' has ended and is not started again");
         command(&run, "show a\n");
         pid = expect(&run, "^show a running pid=([0-9]+)");

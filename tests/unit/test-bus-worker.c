@@ -78,9 +78,14 @@ static void test_restart(void) {
                 lab->restart_result = rows[i].result;
                 lab_call(lab, WORKER, "Restart", "");
                 g_assert_cmpstr(lab_error(lab), ==, rows[i].error);
-                g_assert_cmpuint(lab->n_restarts, ==, i + 1);
+                lab_call(lab, HEALTH, "RestartWorker", "s", "the-mailer");
+                g_assert_cmpstr(lab_error(lab), ==, rows[i].error);
+                g_assert_cmpuint(lab->n_restarts, ==, 2 * (i + 1));
                 g_assert_cmpuint(lab->uid, ==, getuid());
         }
+        lab_call(lab, HEALTH, "RestartWorker", "s", "nobody");
+        g_assert_cmpstr(lab_error(lab), ==, "org.hale.Error.NoSuchWorker");
+        g_assert_cmpuint(lab->n_restarts, ==, 2 * ELEMENTSOF(rows));
 
         lab->free_in_call = true;
         lab_send(lab, WORKER, "Restart", "");

@@ -69,7 +69,7 @@ int hale_service_run(hale_service *service);
  * after which the loop is told to exit (sd_event_exit(3)) with the code that
  * hale_exit_status() gives: return what sd_event_loop() returned.
  *
- * _attach() returns 0, -EBUSY after the start, -EINVAL. _start() returns 0,
+ * _attach() returns 0, -EBUSY after the start or the first check, -EINVAL. _start() returns 0,
  * -EBUSY if started already, or what failed. _stop() returns 0, -ESTALE if not
  * running, -EALREADY while stopping.
  */

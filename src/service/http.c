@@ -297,6 +297,11 @@ static int service_http_open(hale_service *service, unsigned *ret_n) {
         while ((fd = service_listen_next(service, "http")) >= 0) {
                 r = http_server_add_listener(&service->http, fd);
                 if (r < 0) {
+                        service_tell_error(
+                                service,
+                                "Descriptor %d was passed as FileDescriptorName=http, but "
+                                "cannot be served: %s; expected a listening stream socket",
+                                fd, strerror(-r));
                         (void)fd_close(fd);
                         return r;
                 }

@@ -33,7 +33,8 @@ int probe_post(hale_probe *probe, const Report *report) {
                         if (!probe->has_mail)
                                 TAILQ_INSERT_TAIL(&service->mail, probe, mail_link);
                         probe->has_mail = true;
-                        (void)eventfd_write(service->mail_fd, 1);
+                        if (service->mail_fd >= 0)
+                                (void)eventfd_write(service->mail_fd, 1);
                 }
         }
         pthread_mutex_unlock(&mail_lock);
@@ -74,6 +75,7 @@ static int on_mail(sd_event_source *source, int fd, uint32_t revents, void *user
         Report report;
 
         (void)source, (void)revents;
+        (void)hale_service_ref(service);
         (void)eventfd_read(fd, &count);
 
         while ((probe = service_mail_take(service, &report))) {
@@ -82,19 +84,25 @@ static int on_mail(sd_event_source *source, int fd, uint32_t revents, void *user
         }
 
         service_settle(service);
+        (void)hale_service_unref(service);
         return 0;
 }
 
 int service_mail_init(hale_service *service) {
-        int r;
+        int fd, r;
 
-        TAILQ_INIT(&service->mail);
-        service->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (service->mail_fd < 0)
+        fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (fd < 0)
                 return -errno;
 
-        r = sd_event_add_io(service->event, &service->mail_source, service->mail_fd, EPOLLIN,
-                            on_mail, service);
+        /* Threads may have reported before the start: what waits is kept, and wakes the loop. */
+        pthread_mutex_lock(&mail_lock);
+        service->mail_fd = fd;
+        if (!TAILQ_EMPTY(&service->mail))
+                (void)eventfd_write(fd, 1);
+        pthread_mutex_unlock(&mail_lock);
+
+        r = sd_event_add_io(service->event, &service->mail_source, fd, EPOLLIN, on_mail, service);
         if (r < 0)
                 return r;
 
@@ -104,5 +112,9 @@ int service_mail_init(hale_service *service) {
 
 void service_mail_done(hale_service *service) {
         service->mail_source = sd_event_source_disable_unref(service->mail_source);
+
+        /* A thread that reports meanwhile must not write to what gets this number next. */
+        pthread_mutex_lock(&mail_lock);
         service->mail_fd = fd_close(service->mail_fd);
+        pthread_mutex_unlock(&mail_lock);
 }

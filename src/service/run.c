@@ -192,8 +192,12 @@ _public_ int hale_service_start(hale_service *service) {
                 service_tell_error(service, "Cannot keep up the links of '%s': %s", service->name,
                                    strerror(-r));
         service->unsettled = true;
+
+        /* on_change may give back the last reference. */
+        (void)hale_service_ref(service);
         service_settle(service);
         service_record_started(service);
+        (void)hale_service_unref(service);
         return 0;
 }
 

@@ -142,6 +142,8 @@ void service_settle(hale_service *service) {
         if (service->in_settle)
                 return;
 
+        /* on_change may give back the last reference. */
+        (void)hale_service_ref(service);
         service->in_settle = true;
         for (unsigned round = 0; service->unsettled && round < SETTLE_ROUNDS_MAX; round++)
                 service_settle_once(service);
@@ -151,6 +153,7 @@ void service_settle(hale_service *service) {
         if (service->unsettled && service->state != SERVICE_STOPPED)
                 service_set_timer(service, &service->settle_timer,
                                   usec_add(service_now(), SETTLE_PAUSE_USEC));
+        (void)hale_service_unref(service);
 }
 
 void service_settle_later(void *userdata) {

@@ -217,8 +217,10 @@ on_stop_signal(sd_event_source *source, const struct signalfd_siginfo *info, voi
         hale_service *service = userdata;
 
         (void)source, (void)info;
+        (void)hale_service_ref(service);
         if (hale_service_stop(service) == -EALREADY)
                 service_stopped_now(service);
+        (void)hale_service_unref(service);
 
         return 0;
 }
@@ -230,7 +232,9 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
         if (!service->on_reload && !notify_is_managed(&service->notify))
                 return on_stop_signal(source, info, userdata);
 
+        (void)hale_service_ref(service);
         service_reload(service);
+        (void)hale_service_unref(service);
         return 0;
 }
 
@@ -238,10 +242,13 @@ int service_signals_init(hale_service *service) {
         static const struct {
                 int signal;
                 sd_event_signal_handler_t handler;
+                int64_t priority;
         } signals[] = {
-                { SIGTERM, on_stop_signal },
-                { SIGINT, on_stop_signal },
-                { SIGHUP, on_hangup },
+                { SIGTERM, on_stop_signal, PRIORITY_SIGNAL },
+                { SIGINT, on_stop_signal, PRIORITY_SIGNAL },
+                /* Of one priority the lower number comes first, and SIGHUP is 1: a storm of them
+                 * would keep out the stop, the probes and the ping. */
+                { SIGHUP, on_hangup, PRIORITY_BUS },
         };
         int r;
 
@@ -254,7 +261,7 @@ int service_signals_init(hale_service *service) {
                         continue;
                 if (r < 0)
                         return r;
-                (void)sd_event_source_set_priority(service->signal_sources[i], PRIORITY_SIGNAL);
+                (void)sd_event_source_set_priority(service->signal_sources[i], signals[i].priority);
         }
 
         return 0;

@@ -144,13 +144,18 @@ static void service_tick(hale_service *service, uint64_t due_usec) {
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         (void)source;
+        /* A callback may give back the last reference. */
+        (void)hale_service_ref(userdata);
         service_tick(userdata, usec);
+        (void)hale_service_unref(userdata);
         return 0;
 }
 
 static int on_now(sd_event_source *source, void *userdata) {
         (void)source;
+        (void)hale_service_ref(userdata);
         service_tick(userdata, USEC_NEVER);
+        (void)hale_service_unref(userdata);
         return 0;
 }
 

@@ -232,7 +232,8 @@ static int block(hale_probe *probe, void *userdata) {
 
 static void test_blocking(void) {
         hale_service *service = service_of_test();
-        Blocking blocking = {};
+        static Blocking
+                blocking; /* threads that were abandoned look at it after we have returned */
         hale_probe *probe;
         guint n_live = 0;
 

@@ -120,6 +120,26 @@ int documents_make_probe(hale_service *service,
         return document_new(ret, open ? 200 : 503, TEXT_TYPE, open ? NULL : probe, &text);
 }
 
+int documents_make_worker(hale_service *service,
+                          HealthProbe *worker,
+                          bool details,
+                          HttpDocument **ret) {
+        _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
+        bool fails = worker->state.verdict == HALE_FAIL;
+
+        (void)service;
+
+        if (fails)
+                (void)text_appendf(&text, "%s failed: %s\n", worker->name,
+                                   details ? worker->output : "reason withheld");
+        else
+                (void)text_append(&text, "ok");
+        if (text.error < 0)
+                return text.error;
+
+        return document_new(ret, fails ? 503 : 200, TEXT_TYPE, fails ? worker : NULL, &text);
+}
+
 static unsigned status_code(hale_status status, unsigned warn) {
         return status == HALE_FAIL ? 503 : status == HALE_WARN ? warn : 200;
 }

@@ -62,6 +62,11 @@ int documents_make_probe(hale_service *service,
                          hale_gate gate,
                          bool details,
                          HttpDocument **ret);
+/* A worker, by its verdict. */
+int documents_make_worker(hale_service *service,
+                          HealthProbe *worker,
+                          bool details,
+                          HttpDocument **ret);
 int documents_make_health_probe(hale_service *service,
                                 HealthProbe *probe,
                                 bool details,

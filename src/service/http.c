@@ -65,7 +65,12 @@ static int answer_gate(const Page *page, HttpDocument **ret) {
         if (page->name[0]) {
                 hale_probe *probe = hale_service_find_probe(service, page->name);
 
-                if (!probe || !(probe->health.state.policy.gates & (unsigned)route->gate))
+                if (!probe)
+                        return -ENOENT;
+                /* A worker closes `live` when restarting it is of no use any more. */
+                if (probe->is_worker && route->gate == HALE_GATE_LIVE)
+                        return documents_make_worker(service, &probe->health, page->details, ret);
+                if (!(probe->health.state.policy.gates & (unsigned)route->gate))
                         return -ENOENT;
                 return documents_make_probe(service, &probe->health, route->gate, page->details,
                                             ret);

@@ -84,6 +84,9 @@
 /* Below this a stall is what any busy machine does to a process. */
 #define STALL_MIN_USEC (10 * USEC_PER_MSEC)
 
+/* Blame begins once READY=1 is sent, or so long after the start of a service that is not ready. */
+#define RECORD_PREPARE_USEC (1 * USEC_PER_SEC)
+
 /* Reconnecting: soon the first time, never a storm, never giving up. */
 #define RECONNECT_MIN_USEC (200 * USEC_PER_MSEC)
 #define RECONNECT_MAX_USEC (30 * USEC_PER_SEC)

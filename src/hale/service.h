@@ -147,10 +147,10 @@ int hale_service_set_maintenance(hale_service *service, uint64_t usec, const cha
 const char *hale_service_get_previous_run(hale_service *service, const char **ret_reason);
 
 /*
- * A loop that hangs for so long is blamed: the journal and the next run's /health then
- * name what was being done, and the stack. By default that is a third of WatchdogSec=;
- * without a watchdog nobody is blamed, unless asked for here. UINT64_MAX: never. Before
- * the start. Returns 0, -EINVAL below 10 ms, -EBUSY.
+ * A loop that hangs for so long is blamed, from READY=1 on: the journal and the next
+ * run's /health then name what was being done, and the stack. By default that is a
+ * third of WatchdogSec=; without a watchdog nobody is blamed, unless asked for here.
+ * UINT64_MAX: never. Before the start. Returns 0, -EINVAL below 10 ms, -EBUSY.
  *
  * For the stack the thread of the loop gets a signal, by default SIGRTMAX-5, which
  * must not be blocked there. It interrupts what that thread waits in, such as a sleep.

@@ -104,7 +104,8 @@ void service_blame_start(hale_service *service) {
                 return;
         }
 
-        blame_expect(record->blame, BLAME_TICK, service->tick_at_usec);
+        blame_expect(record->blame, BLAME_TICK,
+                     service->tick_at_usec > 0 ? service->tick_at_usec : service_now());
         blame_expect(record->blame, BLAME_WATCH, service->watch_at_usec);
 }
 

@@ -204,7 +204,6 @@ void service_record_start(hale_service *service) {
                 service_record_modules(service);
                 fatal_install(&record->recorder.area->fatal, record->state.run);
         }
-        service_blame_start(service);
 }
 
 void service_record_started(hale_service *service) {

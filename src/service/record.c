@@ -118,13 +118,19 @@ void service_record_modules(hale_service *service) {
         recorder_write_modules(service->record.recorder.area, modules);
 }
 
-/* The service is up, and nobody waits: what the last words need is made ready, which takes a third
- * of a millisecond. With a watchdog, the thread of blame has loaded the unwinder meanwhile. */
+/* A thread and the unwinder take a third of a millisecond, which READY=1 need not wait for. */
 static void record_prepare(hale_service *service) {
+        Record *record = &service->record;
+
+        if (record->prepared)
+                return;
+
+        record->prepared = true;
+        service_blame_start(service);
         if (!notify_is_managed(&service->notify))
                 return;
 
-        if (!service->record.blame)
+        if (!record->blame)
                 stack_prime();
         service_record_modules(service);
 }
@@ -207,6 +213,11 @@ void service_record_lag(hale_service *service, uint64_t lag_usec) {
 
         if (!is_open(service))
                 return;
+
+        /* Whoever does not get ready may hang all the same. */
+        if (!record->prepared &&
+            usec_sub(service_now(), service->started_usec) >= RECORD_PREPARE_USEC)
+                record_prepare(service);
 
         if (was_told) {
                 bool known = recorder_read_stall(record->recorder.area, record->state.run, &stall);

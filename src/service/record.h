@@ -21,6 +21,7 @@ typedef struct Record {
         Recorder recorder;
         RecorderState state;
         uint64_t sequence;   /* of the last entry */
+        bool prepared;       /* for last words: what they need is loaded */
         bool kept;           /* systemd has a descriptor of it */
         bool stop_said;      /* nothing is written after the end */
         uint64_t since_usec; /* the window for changes of probes, and their number in it */

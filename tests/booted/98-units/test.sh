@@ -14,7 +14,7 @@ for unit in $demo hale-demo-http.socket hale-demo-local.socket; do
     check "$unit verifies" verified $unit
 done
 check "its manual page is there" bash -c \
-    "page=\$(systemctl show -P Documentation $demo) && [[ \$page = man:* ]] && ls /usr/share/man/man*/hale-demo.*"
+    "page=\$(systemctl show -P Documentation $demo) && [[ \$page = *man:* ]] && ls /usr/share/man/man*/hale-demo.*"
 exposure=$(systemd-analyze security --no-pager $demo | sed -n 's/.*exposure level[^:]*: \([0-9.]*\) .*/\1/p')
 check "systemd-analyze security: $exposure, at most 1.5" awk "BEGIN { exit !($exposure > 0 && $exposure <= 1.5) }"
 

@@ -5,13 +5,13 @@
  */
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/macro.h"
 #include "base/names.h"
-#include "base/str.h"
 #include "core/recorder-read.h"
 
 /* clang-format off */
@@ -143,24 +143,55 @@ void recorder_deduce(const RecorderArea *area, const RecorderState *state, Previ
         }
 }
 
-/* " in probe 'x', at function" or what of it is known. */
-static void add_place(const PreviousRun *previous, Text *text) {
+/* A sentence in the making. What no longer fits is left out in one piece. */
+typedef struct Sentence {
+        char *buffer;
+        size_t size, length;
+} Sentence;
+
+static void sentence_add(Sentence *sentence, const char *format, ...) _printf_(2, 3);
+
+static void sentence_add(Sentence *sentence, const char *format, ...) {
+        size_t room = sentence->size - sentence->length;
+        char *end = sentence->buffer + sentence->length;
+        va_list ap;
+        int n;
+
+        va_start(ap, format);
+        n = vsnprintf(end, room, format, ap);
+        va_end(ap);
+
+        if (n < 0 || (size_t)n >= room)
+                *end = '\0';
+        else
+                sentence->length += (size_t)n;
+}
+
+/* " in probe 'x' at function", or what of it is known. */
+static void add_place(const PreviousRun *previous, Sentence *sentence) {
         char duration[USEC_TEXT_MAX];
 
         if (previous->stalled_usec > 0)
-                (void)text_appendf(text, ", the event loop hung for %s",
-                                   usec_format(previous->stalled_usec, duration));
+                sentence_add(sentence, ", the event loop hung for %s",
+                             usec_format(previous->stalled_usec / USEC_PER_MSEC * USEC_PER_MSEC,
+                                         duration));
         if (previous->doing[0])
-                (void)text_appendf(text, " in %s", previous->doing);
+                sentence_add(sentence, " in %s", previous->doing);
         if (previous->function[0])
-                (void)text_appendf(text, " at %s", previous->function);
+                sentence_add(sentence, " at %s", previous->function);
 }
 
-static void add_signal(const PreviousRun *previous, Text *text) {
-        const char *name = sigabbrev_np(previous->signal);
+static void add_cause(const PreviousRun *previous, Sentence *sentence) {
+        const char *name = NULL;
 
+        if (previous->end == RUN_END_ABORT || previous->end == RUN_END_CRASH)
+                name = sigabbrev_np(previous->signal);
         if (name)
-                (void)text_appendf(text, " (SIG%s)", name);
+                sentence_add(sentence, " (SIG%s)", name);
+        if (previous->reason[0])
+                sentence_add(sentence, ": %s", previous->reason);
+        else if (previous->end == RUN_END_FAILED && previous->result < 0)
+                sentence_add(sentence, ": %s", strerror(-previous->result));
 }
 
 const char *previous_run_sentence(const PreviousRun *previous, char *buffer, size_t size) {
@@ -176,21 +207,15 @@ const char *previous_run_sentence(const PreviousRun *previous, char *buffer, siz
                 [RUN_END_KILLED]   = "it was killed without a word, or ran out of memory",
         };
         /* clang-format on */
-        Text text = { .max = size - 1 };
+        Sentence sentence = { .buffer = buffer, .size = size };
 
         static_assert(ELEMENTSOF(sentences) == _RUN_END_MAX, "an end lacks its sentence");
         assert(previous);
         assert(buffer && size > 0);
 
-        (void)text_append(&text, sentences[previous->end]);
-        if (previous->end == RUN_END_ABORT || previous->end == RUN_END_CRASH)
-                add_signal(previous, &text);
-        if (previous->end == RUN_END_FAILED && previous->result < 0 && !previous->reason[0])
-                (void)text_appendf(&text, ": %s", strerror(-previous->result));
-        if (previous->reason[0])
-                (void)text_appendf(&text, ": %s", previous->reason);
-        add_place(previous, &text);
-        (void)snprintf(buffer, size, "%s", text.data ? text.data : "");
-        text_done(&text);
+        buffer[0] = '\0';
+        sentence_add(&sentence, "%s", sentences[previous->end]);
+        add_cause(previous, &sentence);
+        add_place(previous, &sentence);
         return buffer;
 }

@@ -36,6 +36,7 @@ struct Blame {
         _Atomic uint64_t due_usec[_BLAME_TIMER_MAX];
         _Atomic uint64_t armed_usec; /* when the thread wakes */
         Doing doing;
+        unsigned depth; /* of calls within calls: the outermost is told */
         atomic_bool ending, told;
 
         atomic_bool asked; /* the handler takes the stack for us */
@@ -119,7 +120,7 @@ void blame_enter(const char *what, const char *name) {
         Blame *blame = atomic_load(&the_blame);
         char text[sizeof(blame->doing.words)];
 
-        if (!blame)
+        if (!blame || blame->depth++ > 0)
                 return;
 
         if (name)
@@ -132,7 +133,8 @@ void blame_enter(const char *what, const char *name) {
 void blame_leave(void) {
         Blame *blame = atomic_load(&the_blame);
 
-        if (blame)
+        /* It may have been made within the call. */
+        if (blame && blame->depth > 0 && --blame->depth == 0)
                 doing_write(&blame->doing, "");
 }
 

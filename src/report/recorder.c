@@ -21,7 +21,8 @@ static int recorder_map(Recorder *recorder, int fd) {
         int flags = fd >= 0 ? MAP_SHARED : MAP_SHARED | MAP_ANONYMOUS;
         void *memory;
 
-        memory = mmap(NULL, RECORDER_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
+        /* Just -1 where there is none: valgrind accepts no other. */
+        memory = mmap(NULL, RECORDER_SIZE, PROT_READ | PROT_WRITE, flags, fd >= 0 ? fd : -1, 0);
         if (memory == MAP_FAILED)
                 return -errno;
 

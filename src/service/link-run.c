@@ -13,25 +13,35 @@
 
 static int handler_open(Link *link) {
         hale_link *self = link_owner(link);
+        int r;
 
         bus_link_changed(self->service->bus, self->name);
-        return self->blocking ? link_queue_open(self) : self->ops->open(self, self->userdata);
+        blame_enter("the opening of link", self->name);
+        r = self->blocking ? link_queue_open(self) : self->ops->open(self, self->userdata);
+        blame_leave();
+        return r;
 }
 
 static int handler_check(Link *link) {
         hale_link *self = link_owner(link);
+        int r;
 
-        return self->blocking ? link_queue_check(self) : self->ops->check(self, self->userdata);
+        blame_enter("the check of link", self->name);
+        r = self->blocking ? link_queue_check(self) : self->ops->check(self, self->userdata);
+        blame_leave();
+        return r;
 }
 
 static void handler_close(Link *link) {
         hale_link *self = link_owner(link);
 
         link_resolve_cancel(self);
+        blame_enter("the closing of link", self->name);
         if (self->blocking)
                 link_queue_close(self);
         else if (self->ops->close)
                 self->ops->close(self, self->userdata);
+        blame_leave();
 }
 
 const LinkHandler link_handler = {

@@ -94,10 +94,15 @@ void remedies_reset(hale_probe *probe) {
 /* ---- the kinds ---- */
 
 static int run_callback(hale_remedy *remedy) {
+        int r;
+
         if (remedy->blocking)
                 return remedy_job_start(remedy, remedy->owner->ladder.generation);
 
-        return remedy->callback(remedy, remedy->userdata);
+        blame_enter("remedy", remedy->name);
+        r = remedy->callback(remedy, remedy->userdata);
+        blame_leave();
+        return r;
 }
 
 /* First what the program can do without, and then what the allocator keeps. */

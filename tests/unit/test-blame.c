@@ -74,7 +74,10 @@ static void test_blamed(void) {
         g_assert_true(blame_has_signal(blame));
         blame_expect(blame, BLAME_WATCH, due + PATIENCE_USEC);
         blame_expect(blame, BLAME_TICK, due);
+        blame_leave(); /* of what began before there was any blame */
         blame_enter("probe", "engine");
+        blame_enter("link", "db");
+        blame_leave();
         g_assert_true(hang_here(&heard, 1));
         blame_leave();
 

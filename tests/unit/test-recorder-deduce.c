@@ -145,7 +145,7 @@ static void test_sentence_sizes(void) {
                 .reason = "because of something long",
                 .doing = "probe 'p'",
                 .function = "f",
-                .stalled_usec = 1,
+                .stalled_usec = 1234,
         };
         char sentence[128];
 
@@ -156,7 +156,7 @@ static void test_sentence_sizes(void) {
         }
         g_assert_cmpstr(sentence, ==,
                         "it crashed (SIGBUS): because of something long, the event loop hung for "
-                        "1us in probe 'p' at f");
+                        "1ms in probe 'p' at f");
 }
 
 int main(int argc, char *argv[]) {

@@ -166,37 +166,16 @@ static int find_link(sd_bus *link _unused_,
         return 1;
 }
 
-static void paths_free(char **paths, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                free(paths[i]);
-        free(paths);
-}
-
 static int enumerate_links(sd_bus *link _unused_,
                            const char *prefix _unused_,
                            void *userdata,
                            char ***ret_paths,
                            sd_bus_error *error _unused_) {
         Bus *bus = userdata;
-        unsigned n_links = bus->source->n_links ? bus->source->n_links(bus->data) : 0;
-        char **paths;
-        int r;
+        unsigned n = bus->source->n_links ? bus->source->n_links(bus->data) : 0;
 
         /* At most LINKS_MAX: no answer is too large. */
-        paths = calloc((size_t)n_links + 1, sizeof(*paths));
-        if (!paths)
-                return -ENOMEM;
-
-        for (unsigned i = 0; i < n_links; i++) {
-                r = link_path(bus->source->link_name(bus->data, i), &paths[i]);
-                if (r < 0) {
-                        paths_free(paths, i);
-                        return r;
-                }
-        }
-
-        *ret_paths = paths;
-        return 0;
+        return bus_list_paths(LINKS_PATH, n, bus->source->link_name, bus->data, ret_paths);
 }
 
 void bus_link_changed(Bus *bus, const char *name) {

@@ -32,6 +32,13 @@ int bus_export_log(Bus *bus, sd_bus *link);
 /* Where to put the next slot. */
 sd_bus_slot **bus_next_slot(Bus *bus);
 
+/* The paths below @prefix of the @n objects that @name names, as sd-bus wants them enumerated. */
+int bus_list_paths(const char *prefix,
+                   unsigned n,
+                   const char *(*name)(void *data, unsigned i),
+                   void *data,
+                   char ***ret_paths);
+
 /* @ret_path is the caller's to free. */
 int bus_probe_path(const char *name, char **ret_path);
 int bus_append_gates(sd_bus_message *message, unsigned gates);

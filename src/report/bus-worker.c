@@ -133,37 +133,16 @@ static int find_worker(sd_bus *link _unused_,
         return 1;
 }
 
-static void paths_free(char **paths, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                free(paths[i]);
-        free(paths);
-}
-
 static int enumerate_workers(sd_bus *link _unused_,
                              const char *prefix _unused_,
                              void *userdata,
                              char ***ret_paths,
                              sd_bus_error *error _unused_) {
         Bus *bus = userdata;
-        unsigned n_workers = bus->source->n_workers ? bus->source->n_workers(bus->data) : 0;
-        char **paths;
-        int r;
+        unsigned n = bus->source->n_workers ? bus->source->n_workers(bus->data) : 0;
 
         /* At most WORKERS_MAX: no answer is too large. */
-        paths = calloc((size_t)n_workers + 1, sizeof(*paths));
-        if (!paths)
-                return -ENOMEM;
-
-        for (unsigned i = 0; i < n_workers; i++) {
-                r = worker_path(bus->source->worker_name(bus->data, i), &paths[i]);
-                if (r < 0) {
-                        paths_free(paths, i);
-                        return r;
-                }
-        }
-
-        *ret_paths = paths;
-        return 0;
+        return bus_list_paths(WORKERS_PATH, n, bus->source->worker_name, bus->data, ret_paths);
 }
 
 void bus_worker_changed(Bus *bus, const char *name) {

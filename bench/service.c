@@ -8,13 +8,15 @@
  * liveness of the program. SIGUSR1 makes the live one fail.
  *
  * With --probes it has so many more, which are asked once a second and always
- * pass; at its end it says how often they were asked.
+ * pass; at its end it says how often they were asked. With --workers it has so many
+ * idle worker processes; with --beat those have the heartbeat that worker.h advises.
  */
 
 #include <errno.h>
 #include <getopt.h>
 #include <hale/hale.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,6 +35,8 @@ enum {
         ARG_BUS,
         ARG_EVENTS,
         ARG_LISTEN,
+        ARG_WORKERS,
+        ARG_BEAT,
 };
 
 static const struct option options[] = {
@@ -40,10 +44,13 @@ static const struct option options[] = {
         { "bus", required_argument, NULL, ARG_BUS },
         { "events", required_argument, NULL, ARG_EVENTS },
         { "listen", required_argument, NULL, ARG_LISTEN },
+        { "workers", required_argument, NULL, ARG_WORKERS },
+        { "beat", no_argument, NULL, ARG_BEAT },
         {},
 };
 
-static unsigned long arg_probes = 0;
+static unsigned long arg_probes = 0, arg_workers = 0;
+static bool arg_beat = false;
 static const char *arg_bus = NULL;
 static const char *arg_listen = NULL;
 
@@ -158,6 +165,38 @@ static int add_trivial_probes(hale_service *service, App *app) {
         return 0;
 }
 
+/* Sleeps until it is to stop; with a heartbeat it beats three times a limit, and not when the
+ * others do: each has work of its own. */
+static int idle(hale_worker *worker, void *userdata) {
+        int pause_msec = arg_beat ? (int)(HALE_WORKER_HEARTBEAT_USEC / 3000) : -1;
+        int next_msec = arg_beat ? getpid() * 7 % 16 * pause_msec / 16 : -1;
+        struct pollfd stop = { .fd = hale_worker_get_stop_fd(worker), .events = POLLIN };
+
+        (void)userdata;
+        while (poll(&stop, 1, next_msec) <= 0 && !hale_worker_should_stop(worker)) {
+                (void)hale_worker_beat(worker);
+                next_msec = pause_msec;
+        }
+        return 0;
+}
+
+static int add_workers(hale_service *service) {
+        for (unsigned long i = 0; i < arg_workers; i++) {
+                hale_worker *worker;
+                char name[32];
+                int r;
+
+                (void)snprintf(name, sizeof(name), "w%lu", i);
+                r = hale_service_add_worker(service, &worker, name, idle, NULL);
+                if (r >= 0 && arg_beat)
+                        r = hale_worker_set_heartbeat_usec(worker, HALE_WORKER_HEARTBEAT_USEC);
+                if (r < 0)
+                        return r;
+                /* The reference is kept for ever, as the probes'. */
+        }
+        return 0;
+}
+
 static int parse(int argc, char *argv[]) {
         int option;
 
@@ -178,6 +217,12 @@ static int parse(int argc, char *argv[]) {
                 case ARG_LISTEN:
                         arg_listen = optarg;
                         break;
+                case ARG_WORKERS:
+                        arg_workers = strtoul(optarg, NULL, 10);
+                        break;
+                case ARG_BEAT:
+                        arg_beat = true;
+                        break;
                 default:
                         return -EINVAL;
                 }
@@ -190,6 +235,8 @@ static int serve(hale_service *service, App *app) {
         r = add_ordinary_probes(service, app);
         if (r >= 0)
                 r = add_trivial_probes(service, app);
+        if (r >= 0)
+                r = add_workers(service);
         if (r >= 0)
                 r = add_signal(service, app);
         if (r >= 0 && arg_bus)
@@ -211,7 +258,7 @@ int main(int argc, char *argv[]) {
         r = parse(argc, argv);
         if (r < 0) {
                 fprintf(stderr, "service [--probes N] [--bus NAME] [--events FILE] "
-                                "[--listen ADDRESS]\n");
+                                "[--listen ADDRESS] [--workers N] [--beat]\n");
                 return 2;
         }
 

@@ -20,6 +20,8 @@ SETTLE_SECONDS = 2.0
 PROBE_INTERVALS = (10, 10, 10, 10, 5)
 JITTER = 0.1
 
+IDLE_WORKERS = 16
+
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -155,33 +157,75 @@ def write_back(context, pid):
             os.close(fd)
 
 
+def worker_wakeups(pid):
+    """How often all the workers of a service did."""
+    with open("/proc/%d/task/%d/children" % (pid, pid), encoding="utf-8") as children:
+        pids = [int(child) for child in children.read().split()]
+    if len(pids) != IDLE_WORKERS:
+        raise RuntimeError("%d workers run, not %d" % (len(pids), IDLE_WORKERS))
+    return sum(wakeups(pid) for pid in pids)
+
+
+def start_idle(context, bus):
+    """By name. Workers have no heartbeat unless the program asks for one; whoever does so is told
+    to begin with HALE_WORKER_HEARTBEAT_USEC, and costs the service a look every such time."""
+    workers = [context.program("service"), "--workers", str(IDLE_WORKERS)]
+    idles = {}
+    for name, args, http in (
+            ("libsystemd", [context.program("notify-libsystemd")], False),
+            ("hale", hale_args(context, bus), True), ("workers", workers, True),
+            ("beating", workers + ["--beat"], True)):
+        try:
+            idles[name] = Idle(context, name, args, http)
+        except RuntimeError:
+            stop_idle(idles)
+            raise
+    return idles
+
+
+def stop_idle(idles):
+    for idle in idles.values():
+        idle.stop()
+
+
 def measure_idle(context, board, bus):
+    """All at the same time: they do nothing. Returns how long, and what each has cost."""
     seconds = 4 if context.quick else 20
-    bare = Idle(context, "libsystemd", [context.program("notify-libsystemd")], http=False)
-    hale = Idle(context, "hale", hale_args(context, bus), http=True)
+    idles = start_idle(context, bus)
     try:
         board.progress("start: %d s of doing nothing" % (SETTLE_SECONDS + seconds))
         time.sleep(SETTLE_SECONDS)
-        for idle in (bare, hale):
+        for name, idle in idles.items():
             write_back(context, idle.process.pid)
             idle.mark()
+            if name in ("workers", "beating"):
+                idle.worker_wakeups = worker_wakeups(idle.process.pid)
         time.sleep(seconds)
-        return seconds, hale.measure(), bare.measure()
+        costs = {name: idle.measure() for name, idle in idles.items()}
+        for name in ("workers", "beating"):
+            costs[name]["workers"] = (worker_wakeups(idles[name].process.pid) -
+                                      idles[name].worker_wakeups)
+        return seconds, costs
     finally:
-        bare.stop()
-        hale.stop()
+        stop_idle(idles)
 
 
-def report_idle(board, seconds, hale, bare):
+def report_idle(board, seconds, costs):
+    hale, bare = costs["hale"], costs["libsystemd"]
     for name, key, limit in (("resident memory when idle", "Rss", 3.5),
                              ("private dirty memory when idle", "Private_Dirty", 0.5)):
         board.add("start", name, [hale["memory"][key] / 1e6], "MB", [bare["memory"][key] / 1e6],
                   "bare libsystemd", Aim("value", limit))
-    board.add("start", "wake-ups in %d idle seconds" % seconds, [hale["wakeups"]], "",
-              [wakeup_budget(seconds)], "pings and probes", Aim("ratio", 1.0),
-              detail={"cpu_ms": hale["cpu_ms"]})
-    board.say("%.2f ms of CPU in %d idle seconds; proportional share %.2f MB" % (
-        hale["cpu_ms"], seconds, hale["memory"]["Pss"] / 1e6))
+    for name, what in (("hale", "wake-ups in %d idle seconds" % seconds),
+                       ("workers", "  with %d idle workers" % IDLE_WORKERS),
+                       ("beating", "  and a heartbeat on each")):
+        board.add("start", what, [costs[name]["wakeups"]], "", [wakeup_budget(seconds)],
+                  "pings and probes", Aim("ratio", 1.0), detail={"cpu_ms": costs[name]["cpu_ms"]})
+    board.add("start", "  of the %d idle workers together" % IDLE_WORKERS,
+              [costs["workers"]["workers"]], "", aim=Aim("value", 0))
+    board.say("%.2f ms of CPU in %d idle seconds; proportional share %.2f MB; beating woke %d "
+              "workers %d times" % (hale["cpu_ms"], seconds, hale["memory"]["Pss"] / 1e6,
+                                    IDLE_WORKERS, costs["beating"]["workers"]))
 
 
 def count_calls(context, name, args):

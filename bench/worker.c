@@ -3,300 +3,278 @@
 /*
  * worker: from the death of a worker to the work of its replacement
  *
- *     worker [--rounds=N] [--json]
+ *     worker [--rounds=N] [--heap=MIB] [--json]
  *
- * Starts itself as a service with one worker, kills that, and takes the time
- * until the worker's function runs again: with an empty heap and with a gigabyte
- * of written memory in the service, with a warm spare, and for a worker that
- * hangs with a limit of 20 ms. Beside it, in the same turn, the floor: a program
- * of a few lines that waits for its child and forks the next.
+ * Starts itself as services with one worker, kills that, and takes the time until
+ * main() of the next process begins, and until the worker's function does: with an
+ * empty heap and with a gigabyte (--heap) of written memory in the service, with a
+ * warm spare, and for a worker that hangs with a limit of 20 ms. Beside them what
+ * the same costs without libhale: programs of a few lines that wait for their child
+ * and fork the next, or execute a bare one.
  *
- * Each line is the median and, in brackets, the tenth and the ninetieth of a
- * hundred. Prints the aims as well; a missed one is no failure.
+ * Each round kills one worker of each, one after the other, so that what else the
+ * machine does meets them alike. A line is the median and, in brackets, the tenth
+ * and the ninetieth of a hundred. Prints the aims as well; a missed one is no failure.
  */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <hale/hale.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "nsec.h"
+#include "worker-subject.h"
 
 #define ROUNDS_MAX 1000
 
-/* What the worker tells the bench, over stdout: who it is, and when it began. */
-typedef struct Word {
-        pid_t pid;
-        uint64_t main_nsec; /* main() of its process */
-        uint64_t work_nsec; /* its function */
-        uint64_t hung_nsec; /* its last beat, 0 if it goes on */
-} Word;
-
-static uint64_t main_nsec;
-
-static void tell(uint64_t hung_nsec) {
-        const Word word = { getpid(), main_nsec, now_nsec(CLOCK_MONOTONIC), hung_nsec };
-
-        (void)!write(STDOUT_FILENO, &word, sizeof(word));
-}
-
-static int work(hale_worker *worker, void *userdata) {
-        (void)userdata;
-        tell(0);
-        while (!hale_worker_should_stop(worker))
-                (void)pause();
-        return 0;
-}
-
-/* Beats every 5 ms for a while, says when it did the last time, and does no more. */
-static int work_and_hang(hale_worker *worker, void *userdata) {
-        struct pollfd stop = { .fd = hale_worker_get_stop_fd(worker), .events = POLLIN };
-
-        (void)userdata;
-        tell(0);
-        for (unsigned i = 0; i < 20; i++) {
-                (void)hale_worker_beat(worker);
-                (void)poll(&stop, 1, 5);
-        }
-        (void)hale_worker_beat(worker);
-        tell(now_nsec(CLOCK_MONOTONIC));
-        for (;;)
-                (void)pause();
-        return 0;
-}
-
-/* The service under test: "serve MIB SPARE HUNG". */
-static int serve(unsigned long mib, int spare, int hung) {
-        hale_service *service;
-        hale_worker *worker;
-        char *heap;
-        int r;
-
-        r = hale_service_new(&service, "bench");
-        if (r >= 0)
-                r = hale_service_add_worker(service, &worker, "worker", hung ? work_and_hang : work,
-                                            NULL);
-        if (r >= 0)
-                r = hale_worker_set_backoff_usec(worker, 1, 1);
-        if (r >= 0)
-                r = hale_worker_set_intensity(worker, 64, 1000000);
-        if (r >= 0)
-                r = hale_worker_set_spare(worker, spare);
-        if (r >= 0 && hung)
-                r = hale_worker_set_heartbeat_usec(worker, 20000);
-        if (r >= 0 && mib > 0 && !hale_service_is_worker(service)) {
-                heap = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                            -1, 0);
-                if (heap == MAP_FAILED)
-                        return EXIT_FAILURE;
-                (void)madvise(heap, mib << 20, MADV_NOHUGEPAGE);
-                memset(heap, 1, mib << 20);
-        }
-        if (r >= 0)
-                r = hale_service_run(service);
-        return hale_exit_status(r);
-}
-
-/* The floor: nothing but waitpid(2) and fork(2). */
-static int serve_floor(void) {
-        for (;;) {
-                pid_t pid = fork();
-
-                if (pid < 0)
-                        return EXIT_FAILURE;
-                if (pid == 0) {
-                        main_nsec = now_nsec(CLOCK_MONOTONIC);
-                        tell(0);
-                        for (;;)
-                                (void)pause();
-                }
-                (void)waitpid(pid, NULL, 0);
-        }
-}
-
-typedef struct Bench {
-        pid_t pid;
-        int fd;
-} Bench;
-
-static int bench_start(Bench *bench, const char *const arguments[]) {
-        int fds[2];
-
-        if (pipe2(fds, O_CLOEXEC) < 0)
-                return -errno;
-
-        bench->fd = fds[0];
-        bench->pid = fork();
-        if (bench->pid < 0)
-                return -errno;
-        if (bench->pid == 0) {
-                int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-                (void)setpgid(0, 0);
-                (void)dup2(fds[1], STDOUT_FILENO);
-                (void)dup2(null, STDERR_FILENO);
-                (void)execv("/proc/self/exe", (char *const *)arguments);
-                _exit(127);
-        }
-
-        (void)close(fds[1]);
-        return 0;
-}
-
-static void bench_stop(Bench *bench) {
-        (void)kill(bench->pid, SIGKILL);
-        (void)waitpid(bench->pid, NULL, 0);
-        (void)close(bench->fd);
-}
-
-static int hear(const Bench *bench, Word *ret) {
-        return read(bench->fd, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret) ? 0 : -EPIPE;
-}
+/* Before each kill: until everybody sleeps, and the next spare waits; with all the subjects of a
+ * round that is long enough to stay below 64 restarts a second. */
+#define SETTLE_MSEC 15
 
 typedef struct Figure {
         const char *name, *what;
-        unsigned long mib;
-        int spare, hung, floor;
+        const char *mode, *argument, *flags;
+        bool heap, hung;
         double aim_msec; /* 0: none */
-        uint64_t nsec[ROUNDS_MAX];
-        uint64_t main_nsec[ROUNDS_MAX];
-        unsigned n;
 } Figure;
 
-static int measure_kill(Figure *figure, const Bench *bench, unsigned rounds) {
-        uint64_t killed;
-        Word word;
-        int r;
-
-        r = hear(bench, &word);
-        while (r >= 0 && figure->n < rounds) {
-                /* Until it sleeps, and the next spare is ready; and below 64 restarts a second. */
-                (void)poll(NULL, 0, 25);
-                killed = now_nsec(CLOCK_MONOTONIC);
-                if (kill(word.pid, SIGKILL) < 0)
-                        return -errno;
-                r = hear(bench, &word);
-                figure->nsec[figure->n] = word.work_nsec - killed;
-                figure->main_nsec[figure->n++] = word.main_nsec - killed;
-        }
-        return r;
-}
-
-static int measure_hung(Figure *figure, const Bench *bench, unsigned rounds) {
-        uint64_t hung = 0;
-        Word word;
-        int r = 0;
-
-        while (figure->n < rounds && (r = hear(bench, &word)) >= 0) {
-                if (word.hung_nsec == 0 && hung > 0) {
-                        figure->nsec[figure->n] = word.work_nsec - hung;
-                        figure->main_nsec[figure->n++] = word.main_nsec - hung;
-                }
-                hung = word.hung_nsec;
-        }
-        return r;
-}
-
-static int measure(Figure *figure, unsigned rounds) {
-        char mib[16], spare[4], hung[4];
-        Bench bench = { .fd = -1 };
-        int r;
-
-        (void)snprintf(mib, sizeof(mib), "%lu", figure->mib);
-        (void)snprintf(spare, sizeof(spare), "%d", figure->spare);
-        (void)snprintf(hung, sizeof(hung), "%d", figure->hung);
-        r = bench_start(&bench, figure->floor ? (const char *const[]){ "worker", "floor", NULL }
-                                              : (const char *const[]){ "worker", "serve", mib,
-                                                                       spare, hung, NULL });
-        if (r < 0)
-                return r;
-
-        r = figure->hung ? measure_hung(figure, &bench, rounds)
-                         : measure_kill(figure, &bench, rounds);
-        bench_stop(&bench);
-        return r;
-}
-
-static double at(uint64_t *nsec, unsigned n, unsigned percent) {
-        qsort(nsec, n, sizeof(*nsec), compare_u64);
-        return (double)nsec[(n - 1) * percent / 100] / 1e6;
-}
-
-static void print_line(Figure *f) {
-        char aim[32] = "", begun[32] = "";
-
-        if (f->aim_msec > 0)
-                (void)snprintf(aim, sizeof(aim), "  aim %.1f %s", f->aim_msec,
-                               at(f->nsec, f->n, 50) <= f->aim_msec ? "met" : "MISSED");
-        /* The main() of a spare was long before. */
-        if (!f->spare)
-                (void)snprintf(begun, sizeof(begun), ", main() %.2f", at(f->main_nsec, f->n, 50));
-        printf("%-52s %7.2f ms (%.2f-%.2f)%s%s\n", f->what, at(f->nsec, f->n, 50),
-               at(f->nsec, f->n, 10), at(f->nsec, f->n, 90), begun, aim);
-}
-
-static void print_json(Figure *f, const char *separator) {
-        printf("\"%s\": {\"median_msec\": %.3f, \"p10_msec\": %.3f, \"p90_msec\": %.3f, "
-               "\"main_msec\": %.3f, \"aim_msec\": %.1f, \"rounds\": %u}%s",
-               f->name, at(f->nsec, f->n, 50), at(f->nsec, f->n, 10), at(f->nsec, f->n, 90),
-               f->spare ? 0 : at(f->main_nsec, f->n, 50), f->aim_msec, f->n, separator);
-}
-
 /* clang-format off */
-static Figure figures[] = {
-        { "floor",       "waitpid() and fork(), nothing else",        0, 0, 0, 1,  0,  {}, {}, 0 },
-        { "kill",        "SIGKILL, empty heap",                       0, 0, 0, 0,  1.3, {}, {}, 0 },
-        { "kill_1gib",   "SIGKILL, 1 GiB of written heap",         1024, 0, 0, 0,  1.3, {}, {}, 0 },
-        { "spare",       "SIGKILL, warm spare",                       0, 1, 0, 0,  0.6, {}, {}, 0 },
-        { "spare_1gib",  "SIGKILL, warm spare, 1 GiB",             1024, 1, 0, 0,  0.6, {}, {}, 0 },
-        { "hung",        "hung, limit 20 ms: last beat to new work",  0, 0, 1, 0, 40,  {}, {}, 0 },
-        { "hung_spare",  "the same with a warm spare",                0, 1, 1, 0, 40,  {}, {}, 0 },
+static const Figure figures[] = {
+        { "fork",            "fork(), of this program",         "fork",  NULL, NULL, false, false, 0 },
+        { "spawn_static",    "posix_spawn(), static",           "spawn", "first-word-static", NULL, false, false, 0 },
+        { "spawn_libc",      "posix_spawn(), the C library",    "spawn", "first-word", NULL, false, false, 0 },
+        { "spawn_libsystemd", "posix_spawn(), and libsystemd",  "spawn", "first-word-libsystemd", NULL, false, false, 0 },
+        { "kill",            "SIGKILL, empty heap",             "serve", NULL, "-",  false, false, 1.3 },
+        { "kill_heap",       "SIGKILL, written heap",           "serve", NULL, "-",  true,  false, 1.3 },
+        { "spare",           "SIGKILL, warm spare",             "serve", NULL, "s",  false, false, 0.6 },
+        { "spare_heap",      "SIGKILL, warm spare, written heap", "serve", NULL, "s", true, false, 0.6 },
+        { "hung",            "hung, limit 20 ms",               "serve", NULL, "h",  false, true, 40 },
+        { "hung_spare",      "hung, limit 20 ms, warm spare",   "serve", NULL, "sh", false, true, 40 },
 };
 /* clang-format on */
 
 #define N_FIGURES (sizeof(figures) / sizeof(*figures))
 
-int main(int argc, char *argv[]) {
-        unsigned rounds = 100;
-        int json = 0, r = 0;
+typedef struct Result {
+        Subject subject;
+        Word word; /* its worker's last */
+        char *arguments[5];
+        char path[256], heap_text[16];
+        bool there;
+        uint64_t main_nsec[ROUNDS_MAX], work_nsec[ROUNDS_MAX];
+        unsigned n, n_false; /* taken for hung, and was not */
+} Result;
 
-        main_nsec = now_nsec(CLOCK_MONOTONIC);
-        if (argc == 5 && strcmp(argv[1], "serve") == 0)
-                return serve(strtoul(argv[2], NULL, 10), argv[3][0] == '1', argv[4][0] == '1');
-        if (argc == 2 && strcmp(argv[1], "floor") == 0)
-                return serve_floor();
+static Result results[N_FIGURES];
+static unsigned long arg_heap = 1024;
+static unsigned arg_rounds = 100;
+static bool arg_json;
 
-        for (int i = 1; i < argc; i++)
-                if (strcmp(argv[i], "--json") == 0)
-                        json = 1;
-                else if (sscanf(argv[i], "--rounds=%u", &rounds) != 1 || rounds == 0 ||
-                         rounds > ROUNDS_MAX) {
-                        fprintf(stderr, "worker [--rounds=N] [--json]\n");
-                        return 2;
+/* The bare programs lie beside this one; a static one cannot be linked everywhere. */
+static bool find_program(Result *result, const char *name) {
+        ssize_t n = readlink("/proc/self/exe", result->path, sizeof(result->path) - 1);
+        char *end;
+
+        if (n < 0)
+                return false;
+
+        result->path[n] = '\0';
+        end = strrchr(result->path, '/') + 1;
+        (void)snprintf(end, (size_t)(result->path + sizeof(result->path) - end), "%s", name);
+        return access(result->path, X_OK) == 0;
+}
+
+static bool prepare(const Figure *figure, Result *result) {
+        static char self[] = "worker";
+        unsigned n = 0;
+
+        if (figure->heap && arg_heap == 0)
+                return false;
+        if (figure->argument && !find_program(result, figure->argument))
+                return false;
+
+        (void)snprintf(result->heap_text, sizeof(result->heap_text), "%lu",
+                       figure->heap ? arg_heap : 0);
+        result->arguments[n++] = self;
+        result->arguments[n++] = (char *)(uintptr_t)figure->mode;
+        if (figure->argument)
+                result->arguments[n++] = result->path;
+        if (figure->flags) {
+                result->arguments[n++] = result->heap_text;
+                result->arguments[n++] = (char *)(uintptr_t)figure->flags;
+        }
+        return true;
+}
+
+static int start(const Figure *figure, Result *result) {
+        int r;
+
+        result->there = prepare(figure, result);
+        if (!result->there)
+                return 0;
+
+        r = subject_start(&result->subject, result->arguments);
+        if (r >= 0)
+                r = subject_hear(&result->subject, &result->word);
+        if (r >= 0 && figure->heap && subject_resident_mib(&result->subject) < arg_heap)
+                r = -ENOMEM;
+        return r;
+}
+
+static void take(Result *result, const Word *word, uint64_t since) {
+        result->main_nsec[result->n] = word->main_nsec - since;
+        result->work_nsec[result->n++] = word->work_nsec - since;
+}
+
+static int kill_one(Result *result) {
+        uint64_t killed;
+        Word word;
+        int r;
+
+        (void)poll(NULL, 0, SETTLE_MSEC);
+        killed = now_nsec(CLOCK_MONOTONIC);
+        if (kill(result->word.pid, SIGKILL) < 0)
+                return -errno;
+
+        r = subject_hear(&result->subject, &word);
+        if (r < 0)
+                return r;
+
+        take(result, &word, killed);
+        result->word = word;
+        return 0;
+}
+
+/* Each round begins with another subject, so that nobody always comes after the same one. */
+static int measure_kills(void) {
+        int r = 0;
+
+        for (size_t i = 0; i < N_FIGURES && r >= 0; i++)
+                if (!figures[i].hung)
+                        r = start(&figures[i], &results[i]);
+
+        for (unsigned round = 0; round < arg_rounds; round++)
+                for (size_t k = 0; k < N_FIGURES && r >= 0; k++) {
+                        Result *result = &results[(k + round) % N_FIGURES];
+
+                        if (result->there)
+                                r = kill_one(result);
                 }
 
-        for (size_t i = 0; i < N_FIGURES && r >= 0; i++) {
-                r = measure(&figures[i], figures[i].hung ? (rounds + 3) / 4 : rounds);
-                if (r >= 0 && !json)
-                        print_line(&figures[i]);
+        for (size_t i = 0; i < N_FIGURES; i++)
+                subject_stop(&results[i].subject);
+        return r;
+}
+
+/* Alone, for a worker with such a limit is replaced as soon as it does not get to run. */
+static int measure_hung(const Figure *figure, Result *result, unsigned rounds) {
+        int r;
+
+        r = start(figure, result);
+        while (result->n < rounds && r >= 0) {
+                uint64_t hung = result->word.hung_nsec;
+                Word word = {};
+
+                r = subject_hear(&result->subject, &word);
+                if (r >= 0 && word.hung_nsec == 0 && hung > 0)
+                        take(result, &word, hung);
+                else if (r >= 0 && word.hung_nsec == 0)
+                        result->n_false++;
+                result->word = word;
         }
+        subject_stop(&result->subject);
+        return r;
+}
+
+static double at(const uint64_t *nsec, unsigned n, unsigned percent) {
+        static uint64_t sorted[ROUNDS_MAX];
+
+        memcpy(sorted, nsec, n * sizeof(*nsec));
+        qsort(sorted, n, sizeof(*sorted), compare_u64);
+        return (double)sorted[(n - 1) * percent / 100] / 1e6;
+}
+
+static void print_line(const Figure *f, const Result *result) {
+        double median = at(result->work_nsec, result->n, 50);
+        char aim[32] = "", begun[32] = "";
+
+        if (f->aim_msec > 0)
+                (void)snprintf(aim, sizeof(aim), "  aim %.1f %s", f->aim_msec,
+                               median <= f->aim_msec ? "met" : "MISSED");
+        /* The main() of a spare was long before. */
+        if (!f->flags || !strchr(f->flags, 's'))
+                (void)snprintf(begun, sizeof(begun), ", main() %.2f",
+                               at(result->main_nsec, result->n, 50));
+        printf("%-36s %7.2f ms (%.2f-%.2f)%s%s\n", f->what, median,
+               at(result->work_nsec, result->n, 10), at(result->work_nsec, result->n, 90), begun,
+               aim);
+}
+
+static void print_list(const char *name, const uint64_t *nsec, unsigned n) {
+        printf(", \"%s\": [", name);
+        for (unsigned i = 0; i < n; i++)
+                printf("%s%.4f", i > 0 ? ", " : "", (double)nsec[i] / 1e6);
+        printf("]");
+}
+
+static void print_all(void) {
+        const char *separator = "{";
+
+        for (size_t i = 0; i < N_FIGURES; i++) {
+                const Result *result = &results[i];
+
+                if (!result->there)
+                        continue;
+                if (!arg_json) {
+                        print_line(&figures[i], result);
+                        continue;
+                }
+                printf("%s\"%s\": {\"false\": %u", separator, figures[i].name, result->n_false);
+                print_list("main_msec", result->main_nsec, result->n);
+                print_list("work_msec", result->work_nsec, result->n);
+                printf("}");
+                separator = ",\n ";
+        }
+        if (arg_json)
+                printf("}\n");
+}
+
+static int parse(char *argv[]) {
+        for (char **arg = argv + 1; *arg; arg++)
+                if (strcmp(*arg, "--json") == 0)
+                        arg_json = true;
+                else if (sscanf(*arg, "--rounds=%u", &arg_rounds) != 1 &&
+                         sscanf(*arg, "--heap=%lu", &arg_heap) != 1)
+                        return -EINVAL;
+
+        return arg_rounds > 0 && arg_rounds <= ROUNDS_MAX ? 0 : -EINVAL;
+}
+
+int main(int argc, char *argv[]) {
+        uint64_t main_nsec = now_nsec(CLOCK_MONOTONIC);
+        int r;
+
+        (void)argc;
+        r = subject_main(main_nsec, argv);
+        if (r >= 0)
+                return r;
+
+        if (parse(argv) < 0) {
+                fprintf(stderr, "worker [--rounds=N] [--heap=MIB] [--json]\n");
+                return 2;
+        }
+
+        r = measure_kills();
+        for (size_t i = 0; i < N_FIGURES && r >= 0; i++)
+                if (figures[i].hung)
+                        r = measure_hung(&figures[i], &results[i], (arg_rounds + 3) / 4);
         if (r < 0) {
                 fprintf(stderr, "worker: %s\n", strerror(-r));
                 return 1;
         }
 
-        for (size_t i = 0; i < N_FIGURES && json; i++) {
-                if (i == 0)
-                        printf("{");
-                print_json(&figures[i], i + 1 < N_FIGURES ? ", " : "}\n");
-        }
+        print_all();
         return 0;
 }

@@ -104,3 +104,9 @@ HeartbeatVerdict heartbeat_check(Heartbeat *heartbeat,
         heartbeat->due_usec = usec_add(now_usec, heartbeat_pause(heartbeat, own));
         return heartbeat->silent_usec < limit ? HEARTBEAT_FINE : HEARTBEAT_STARVED;
 }
+
+bool heartbeat_looks_along(const Heartbeat *heartbeat, uint64_t now_usec) {
+        assert(heartbeat);
+
+        return usec_sub(heartbeat->due_usec, now_usec) < heartbeat->limit_usec / 2;
+}

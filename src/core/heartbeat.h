@@ -62,3 +62,8 @@ HeartbeatVerdict heartbeat_check(Heartbeat *heartbeat,
                                  uint64_t value,
                                  const HeartbeatChance *chance,
                                  uint64_t now_usec);
+
+/* Whether to look now already, because another worker is looked at: so that workers that beat at
+ * different times have one wake-up together, and not one each. Asking each at every look makes
+ * it at most two of them a limit. */
+bool heartbeat_looks_along(const Heartbeat *heartbeat, uint64_t now_usec);

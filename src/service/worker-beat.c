@@ -2,7 +2,8 @@
 
 /*
  * Heartbeats of Workers: the calls of the worker, and the look that the service
- * takes when a beat is overdue. A worker that beats costs a wake-up a limit.
+ * takes when a beat is overdue. Workers that beat cost two wake-ups a limit at most,
+ * all together: who looks at one looks at the others, too.
  */
 
 #include <stdio.h>
@@ -113,13 +114,9 @@ static void worker_hung(hale_worker *worker) {
         worker_kill(worker, REASON_HUNG, worker->heartbeat_usec);
 }
 
-void worker_beat_due(void *userdata) {
-        hale_worker *worker = userdata;
+static void worker_beat_check(hale_worker *worker) {
         HeartbeatChance chance;
         HeartbeatVerdict verdict;
-
-        if (worker->state != HALE_WORKER_RUNNING)
-                return;
 
         worker_beat_look(worker, &chance);
         verdict = heartbeat_check(&worker->heartbeat, atomic_load(&worker_slot(worker)->beat_usec),
@@ -134,6 +131,20 @@ void worker_beat_due(void *userdata) {
                 worker_tell_starved(worker);
         }
         worker_set_timer(worker, &worker->beat_timer, worker->heartbeat.due_usec);
+}
+
+void worker_beat_due(void *userdata) {
+        hale_worker *worker = userdata, *other;
+
+        if (worker->state != HALE_WORKER_RUNNING)
+                return;
+
+        worker_beat_check(worker);
+        TAILQ_FOREACH (other, &worker->service->workers->list, link)
+                if (other != worker && other->state == HALE_WORKER_RUNNING &&
+                    other->heartbeat_usec > 0 &&
+                    heartbeat_looks_along(&other->heartbeat, service_now()))
+                        worker_beat_check(other);
 }
 
 /* Nobody ran for a while: silence counts from now, and the probes, which were made to forget,

@@ -5,8 +5,8 @@
  *
  * A worker that could have beaten for a whole limit and has not is hung, at once
  * after the limit; one that beats, or did not get to run, or was looked at late, is
- * not; and nobody is excused for ever. In the walk, a small scheduler decides who
- * runs, and says so as late as the kernel does.
+ * not; nobody is excused for ever; and many are looked at together. In the walk, a small scheduler
+ * decides who runs, and says so as late as the kernel does.
  */
 
 #include <glib.h>
@@ -224,6 +224,43 @@ static uint64_t world_run(World *world, uint64_t hang_at) {
         }
 }
 
+/* Workers that beat when they like are looked at together: at most twice a limit, and in time. */
+static void test_looks_along(void) {
+        enum {
+                N_WORKERS = 16,
+                N_LIMITS = 100
+        };
+        Heartbeat heartbeats[N_WORKERS];
+        uint64_t phases[N_WORKERS], now = START;
+        unsigned n_looks = 0;
+
+        for (unsigned i = 0; i < N_WORKERS; i++) {
+                phases[i] = (uint64_t)g_test_rand_int_range(1, LIMIT / 3);
+                heartbeat_begin(&heartbeats[i], LIMIT, START, &idle, START);
+        }
+
+        for (; now < START + N_LIMITS * LIMIT; n_looks++) {
+                now = USEC_NEVER;
+                for (unsigned i = 0; i < N_WORKERS; i++)
+                        now = MIN(now, heartbeats[i].due_usec);
+
+                for (unsigned i = 0; i < N_WORKERS; i++) {
+                        uint64_t beat = now - (now - START + phases[i]) % (LIMIT / 3);
+
+                        if (!heartbeat_looks_along(&heartbeats[i], now))
+                                continue;
+                        g_assert_cmpint(heartbeat_check(&heartbeats[i], beat, &idle, now), ==,
+                                        HEARTBEAT_FINE);
+                }
+                for (unsigned i = 0; i < N_WORKERS; i++)
+                        g_assert_cmpuint(heartbeats[i].due_usec, >, now);
+        }
+
+        g_test_message("%u looks in %u limits", n_looks, (unsigned)N_LIMITS);
+        g_assert_cmpuint(n_looks, <=, 2 * N_LIMITS);
+        g_assert_cmpuint(n_looks, >=, N_LIMITS);
+}
+
 static void test_walk(void) {
         for (unsigned round = 0; round < 200; round++) {
                 World world = {
@@ -250,6 +287,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/core/heartbeat/rubbish", test_rubbish);
         g_test_add_func("/core/heartbeat/always-late", test_always_late);
         g_test_add_func("/core/heartbeat/after-debugger", test_after_debugger);
+        g_test_add_func("/core/heartbeat/looks-along", test_looks_along);
         g_test_add_func("/core/heartbeat/walk", test_walk);
 
         return g_test_run();

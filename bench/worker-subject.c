@@ -12,9 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
-#define HEAR_LIMIT_MSEC 5000
+/* The first word comes after a gigabyte of page faults. */
+#define HEAR_LIMIT_MSEC 20000
 
 static uint64_t begun_nsec;
 
@@ -93,6 +95,7 @@ static int serve_fork(void) {
                         return EXIT_FAILURE;
                 if (pid == 0) {
                         word_say(STDOUT_FILENO, now_nsec(CLOCK_MONOTONIC), 0);
+                        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
                         for (;;)
                                 (void)pause();
                 }
@@ -138,6 +141,7 @@ int subject_start(Subject *subject, char *const arguments[]) {
                 int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
                 (void)setpgid(0, 0);
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* however the bench ends */
                 (void)dup2(fds[1], STDOUT_FILENO);
                 (void)dup2(null, STDERR_FILENO);
                 (void)execv("/proc/self/exe", arguments);

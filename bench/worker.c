@@ -108,6 +108,10 @@ static bool prepare(const Figure *figure, Result *result) {
         return true;
 }
 
+static void complain(const Figure *figure, const char *when, int error) {
+        fprintf(stderr, "worker: %s: %s: %s\n", figure->what, when, strerror(-error));
+}
+
 static int start(const Figure *figure, Result *result) {
         int r;
 
@@ -120,6 +124,8 @@ static int start(const Figure *figure, Result *result) {
                 r = subject_hear(&result->subject, &result->word);
         if (r >= 0 && figure->heap && subject_resident_mib(&result->subject) < arg_heap)
                 r = -ENOMEM;
+        if (r < 0)
+                complain(figure, "start", r);
         return r;
 }
 
@@ -161,6 +167,8 @@ static int measure_kills(void) {
 
                         if (result->there)
                                 r = kill_one(result);
+                        if (r < 0)
+                                complain(&figures[(k + round) % N_FIGURES], "kill", r);
                 }
 
         for (size_t i = 0; i < N_FIGURES; i++)
@@ -184,6 +192,8 @@ static int measure_hung(const Figure *figure, Result *result, unsigned rounds) {
                         result->n_false++;
                 result->word = word;
         }
+        if (r < 0)
+                complain(figure, "replace", r);
         subject_stop(&result->subject);
         return r;
 }
@@ -196,6 +206,11 @@ static double at(const uint64_t *nsec, unsigned n, unsigned percent) {
         return (double)sorted[(n - 1) * percent / 100] / 1e6;
 }
 
+/* The main() of a spare was long before. */
+static bool has_main(const Figure *figure) {
+        return !figure->flags || !strchr(figure->flags, 's');
+}
+
 static void print_line(const Figure *f, const Result *result) {
         double median = at(result->work_nsec, result->n, 50);
         char aim[32] = "", begun[32] = "";
@@ -203,8 +218,7 @@ static void print_line(const Figure *f, const Result *result) {
         if (f->aim_msec > 0)
                 (void)snprintf(aim, sizeof(aim), "  aim %.1f %s", f->aim_msec,
                                median <= f->aim_msec ? "met" : "MISSED");
-        /* The main() of a spare was long before. */
-        if (!f->flags || !strchr(f->flags, 's'))
+        if (has_main(f))
                 (void)snprintf(begun, sizeof(begun), ", main() %.2f",
                                at(result->main_nsec, result->n, 50));
         printf("%-36s %7.2f ms (%.2f-%.2f)%s%s\n", f->what, median,
@@ -232,7 +246,7 @@ static void print_all(void) {
                         continue;
                 }
                 printf("%s\"%s\": {\"false\": %u", separator, figures[i].name, result->n_false);
-                print_list("main_msec", result->main_nsec, result->n);
+                print_list("main_msec", result->main_nsec, has_main(&figures[i]) ? result->n : 0);
                 print_list("work_msec", result->work_nsec, result->n);
                 printf("}");
                 separator = ",\n ";
@@ -270,10 +284,8 @@ int main(int argc, char *argv[]) {
         for (size_t i = 0; i < N_FIGURES && r >= 0; i++)
                 if (figures[i].hung)
                         r = measure_hung(&figures[i], &results[i], (arg_rounds + 3) / 4);
-        if (r < 0) {
-                fprintf(stderr, "worker: %s\n", strerror(-r));
+        if (r < 0)
                 return 1;
-        }
 
         print_all();
         return 0;

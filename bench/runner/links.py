@@ -15,7 +15,7 @@ import subprocess
 import time
 
 from .figures import Aim
-from .process import Skipped, run_json
+from .process import Skipped, end_with_parent, run_json
 from .servers import Postgres, Redis
 
 AIM_MSEC = 300
@@ -36,7 +36,8 @@ class Lines:
     def __init__(self, args, log):
         with open(log, "ab") as errors:
             self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, bufsize=0,
-                                            stdout=subprocess.PIPE, stderr=errors)
+                                            stdout=subprocess.PIPE, stderr=errors,
+                                            preexec_fn=end_with_parent)
         self.buffer = b""
 
     def read(self, limit):

@@ -5,8 +5,8 @@ supervise to main() of its next process.
 
 Each runs in a folder of its own and knows nothing of the machine's services. What it
 supervises is the reference program that links libsystemd: about what a worker of libhale
-has to load. They all wait before they start again what has not lived for a second, so it
-is always let live for longer."""
+has to load. runsv waits a second before it starts again what has not lived for one, so each is
+let live for longer; s6-supervise and supervisord take their second all the same."""
 
 import os
 import select

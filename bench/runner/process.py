@@ -3,6 +3,7 @@
 """Processes under measurement: started on a CPU of their own, with the sockets
 that a socket unit would pass, and ended by their id."""
 
+import ctypes
 import fcntl
 import json
 import os
@@ -20,6 +21,11 @@ START_LIMIT = 10.0
 STOP_LIMIT = 10.0
 
 
+# From <linux/prctl.h>.
+PR_SET_PDEATHSIG = 1
+prctl = ctypes.CDLL(None).prctl
+
+
 class Skipped(Exception):
     """A benchmark that this machine cannot run; the text says why."""
 
@@ -28,6 +34,11 @@ def cpus():
     """The CPU of servers and the CPU of clients: the same one where there is only one."""
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[-1]
+
+
+def end_with_parent():
+    """For a child, before its exec: it ends with us, however we do."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def cpu_nsec(pid):
@@ -94,6 +105,7 @@ class Process:
     def _become(args, cpu, sock, env, log):
         try:
             os.setsid()
+            end_with_parent()
             out = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             for target in (1, 2):
                 os.dup2(out, target)
@@ -148,12 +160,13 @@ class Process:
 
 def run_json(args, cpu=None, limit=90):
     """Runs a measuring program and returns what it printed, parsed."""
-    def pin():
+    def prepare():
+        end_with_parent()
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
 
-    done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=pin,
-                          stderr=subprocess.PIPE, timeout=limit, check=False)
+    done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          preexec_fn=prepare, stderr=subprocess.PIPE, timeout=limit, check=False)
     if done.returncode != 0:
         raise RuntimeError("%s: exit status %d: %s" % (
             os.path.basename(args[0]), done.returncode, done.stderr.decode().strip()))

@@ -71,6 +71,6 @@ def run(context, board):
 
     # Their own waits make them slow to measure: few rounds.
     mine = times["kill"]["main_msec"]
-    for name, values in peers.measure(context, board, 3 if context.quick else 10).items():
+    for name, values in peers.measure(context, board, 2 if context.quick else 10).items():
         board.add("worker", "%s: SIGKILL to the next main()" % name, values, "ms", mine,
                   "hale's worker", ratio=median(values) / median(mine))

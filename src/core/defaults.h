@@ -192,6 +192,15 @@
 #define MEMORY_TRIM_COOLDOWN_USEC (30 * USEC_PER_SEC)
 #define MEMORY_RESTART_USEC (60 * USEC_PER_SEC)
 
+/* Who grows so fast that the limit is that near is not given the three samples or the minute: a
+ * stop in order takes a second or two, and there are to be a few looks before it. Growth is what is
+ * more than the kernel's own batches and one big allocation, in bytes (or a percent of the limit)
+ * and in time. Looking opens nothing and reads three small files: at most ten times a second. */
+#define MEMORY_SOON_USEC (5 * USEC_PER_SEC)
+#define MEMORY_GROWTH_USEC (250 * USEC_PER_MSEC)
+#define MEMORY_GROWTH_BYTES ((uint64_t)512 * 1024)
+#define MEMORY_LOOK_USEC (100 * USEC_PER_MSEC)
+
 /* PSI: some task waits for memory for 200 ms in 2 s, which is what systemd chose (PRESSURE.md); a
  * window of 2 s is what the kernel grants the unprivileged. As an average that is 10 %. */
 #define PRESSURE_STALL_USEC (200 * USEC_PER_MSEC)

@@ -28,6 +28,7 @@ struct MemoryLadder {
         bool has_cgroup;
         OomWatch oom;
         Pressure pressure;
+        bool hears; /* of it */
         Timer restart_timer;
         bool restarting;
 };
@@ -64,36 +65,52 @@ static void memory_press(MemoryLadder *self) {
 static void on_memory_pressure(void *userdata) {
         MemoryLadder *self = userdata;
 
+        self->owner->probe->service->metrics.n_memory_pressures++;
         if (self->owner->probe->health.state.active)
                 memory_press(self);
+}
+
+/* What the probe said, and how long that can go on. */
+static void memory_reason(const MemoryLadder *self, char reason[static OUTPUT_LENGTH_MAX]) {
+        uint64_t left_usec = self->rule.left_usec;
+        char left[USEC_TEXT_MAX];
+        int n;
+
+        n = snprintf(reason, OUTPUT_LENGTH_MAX, "%s", self->owner->probe->health.output);
+        if (left_usec <= MEMORY_SOON_USEC && n >= 0 && n < OUTPUT_LENGTH_MAX)
+                (void)snprintf(reason + n, OUTPUT_LENGTH_MAX - (size_t)n,
+                               "; it grows, and reaches the limit in %s",
+                               usec_format(left_usec, left));
 }
 
 static void memory_restart(void *userdata) {
         MemoryLadder *self = userdata;
         hale_probe *probe = self->owner->probe;
         hale_service *service = probe->service;
+        char reason[OUTPUT_LENGTH_MAX];
 
         if (service->state != SERVICE_RUNNING)
                 return;
 
+        memory_reason(self, reason);
         (void)journal_send(&service->journal, MESSAGE_MEMORY_RESTART,
                            (JournalField[]){
                                    { "HALE_PROBE", probe->name },
-                                   { "HALE_REASON", probe->health.output },
+                                   { "HALE_REASON", reason },
                            },
                            2, "'%s' ends in order, to be started anew before the kernel kills: %s",
-                           service->name, probe->health.output);
+                           service->name, reason);
         service->stop_result = -ENOTRECOVERABLE;
         (void)hale_service_stop(service);
 }
 
-/* In doubt it is asked more often: a leak does not wait for the interval. */
-static void memory_hurry(hale_probe *probe) {
+/* A leak does not wait for the interval. */
+static void memory_hurry(hale_probe *probe, uint64_t after_usec) {
+        uint64_t due_usec = usec_add(probe->service->clock_usec, after_usec);
         ProbeState *state = &probe->health.state;
 
-        if (state->due_usec != USEC_NEVER) {
-                state->due_usec = MIN(state->due_usec,
-                                      usec_add(probe->service->clock_usec, FAST_INTERVAL_USEC));
+        if (state->due_usec != USEC_NEVER && due_usec < state->due_usec) {
+                state->due_usec = due_usec;
                 probe_schedule(probe);
         }
 }
@@ -114,10 +131,10 @@ hale_status memory_ladder_look(struct Remedies *owner, hale_status result) {
 
         advice = memory_rule_look(&self->rule, usage.working, usage.limit,
                                   oom_watch_look(&self->oom), probe->service->clock_usec);
+        memory_hurry(probe, memory_rule_look_again(&self->rule));
         if (advice == MEMORY_CALM)
                 return HALE_PASS;
 
-        memory_hurry(probe);
         if (advice == MEMORY_TRIM)
                 memory_press(self);
         if (advice == MEMORY_RESTART && !self->restarting) {
@@ -136,6 +153,8 @@ MemoryLadder *memory_ladder_free(MemoryLadder *self) {
                 return NULL;
 
         wheel_remove(&self->owner->probe->service->wheel, &self->restart_timer.node);
+        if (self->hears)
+                self->owner->probe->service->metrics.n_memory_watches--;
         pressure_done(&self->pressure);
         oom_watch_close(&self->oom);
         if (self->has_cgroup)
@@ -173,6 +192,8 @@ static int memory_ladder_new(MemoryLadder **ret, struct Remedies *owner) {
                               .write = secure_getenv("MEMORY_PRESSURE_WRITE"),
                       },
                       on_memory_pressure, self);
+        self->hears = self->pressure.kind != PRESSURE_NONE;
+        service->metrics.n_memory_watches += self->hears;
         (void)journal_log(&service->journal, LOG_DEBUG, "Memory pressure is known from: %s",
                           pressure_kind_to_string(self->pressure.kind));
         return 0;

@@ -56,6 +56,7 @@ typedef struct Collection {
         MetricsHttp http;
         MetricsPage pages[PAGES_MAX];
         MetricsRequests requests[PAGES_MAX * PAGE_STATUSES + HTTP_STATUS_DOCUMENTS];
+        MetricsPressure pressure;
         MetricsWorker *workers;
         MetricsLink *links;
         MetricsRemedy *remedies;
@@ -241,6 +242,16 @@ static int collect_remedies(Collection *collection, const hale_service *service)
         return 0;
 }
 
+/* Where nobody tells us, nothing is said: 0 would claim that there was none. */
+static void collect_pressure(Collection *collection, const Metrics *metrics) {
+        if (metrics->n_memory_watches == 0)
+                return;
+
+        collection->pressure = (MetricsPressure){ "memory", metrics->n_memory_pressures };
+        collection->view.pressures = &collection->pressure;
+        collection->view.n_pressures = 1;
+}
+
 static void collect_identity(Collection *collection, const hale_service *service) {
         const ReportIdentity *identity = &service->identity;
 
@@ -290,6 +301,7 @@ int service_write_metrics(hale_service *service, bool openmetrics, Text *text) {
                 collect_http(&collection, service);
         collect_recorder(&view->recorder, service);
         collect_pool(&view->pool, service);
+        collect_pressure(&collection, &service->metrics);
         collect_process(&view->process, service, now_usec);
         r = collect_workers(&collection, service);
         if (r >= 0)

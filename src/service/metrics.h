@@ -28,9 +28,11 @@ typedef struct PageCount {
 typedef struct Metrics {
         PageCount pages[PAGES_MAX];
         ProcessNumbers process;
-        uint64_t process_usec; /* when it was read; 0: never */
-        unsigned n_histograms; /* that probes have */
-        unsigned n_ladders;    /* the same */
+        uint64_t process_usec;       /* when it was read; 0: never */
+        unsigned n_histograms;       /* that probes have */
+        unsigned n_ladders;          /* the same */
+        unsigned n_memory_watches;   /* ladders that hear of pressure */
+        uint64_t n_memory_pressures; /* how often they have */
 } Metrics;
 
 /* The page of @name, which is number @index, was answered with @status; it took @usec to make. */

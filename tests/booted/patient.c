@@ -3,20 +3,22 @@
 /*
  * patient: a service for the scenarios that break things. It may be broken by
  * InjectFault(), has a worker, and gives back its cache when it is asked to. Called
- * with "leak", it leaks: quickly up to 96 % of its limit, and then a little all the
- * time, as programs do that are found dead in the morning.
+ * with "leak", it leaks: quickly up to 90 % of its limit, slowly up to 96 %, and then a
+ * little all the time, as programs do that are found dead in the morning. With "flood"
+ * it leaks ten megabytes a second, and does not stop.
  */
 
 #include <hale/hale.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MEGABYTE ((size_t)1024 * 1024)
-#define ENOUGH_PERCENT 96
 
 static void *cache;
+static bool leaks, floods;
 
 static void *fill(size_t size) {
         void *memory = malloc(size);
@@ -41,12 +43,16 @@ static int percent_used(hale_probe *memory) {
         return at ? (int)strtol(at + 1, NULL, 10) : 0;
 }
 
+static size_t leak_size(int percent) {
+        return floods || percent < 90 ? MEGABYTE / 2 : percent < 96 ? MEGABYTE / 64 : 256;
+}
+
 static int work(hale_probe *probe, void *userdata) {
         hale_probe *memory = hale_service_find_probe(userdata, "memory");
 
         (void)probe;
-        if (memory && getenv("PATIENT_LEAKS"))
-                (void)fill(percent_used(memory) < ENOUGH_PERCENT ? MEGABYTE / 2 : 256);
+        if (memory && leaks)
+                (void)fill(leak_size(percent_used(memory)));
         return 0;
 }
 
@@ -93,8 +99,8 @@ int main(int argc, char *argv[]) {
         hale_service *service = NULL;
         int r;
 
-        if (argc > 1 && strcmp(argv[1], "leak") == 0)
-                (void)setenv("PATIENT_LEAKS", "1", 1);
+        floods = argc > 1 && strcmp(argv[1], "flood") == 0;
+        leaks = floods || (argc > 1 && strcmp(argv[1], "leak") == 0);
 
         r = hale_service_new(&service, "patient");
         if (r >= 0)

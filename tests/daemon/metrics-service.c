@@ -121,6 +121,10 @@ static int add_probes(hale_service *service, App *app) {
         if (r >= 0)
                 r = hale_probe_add_remedy(hale_service_find_probe(service, "secret"), NULL, "vain",
                                           2, repair, NULL);
+        if (r >= 0)
+                r = hale_service_add_check(service, NULL, "memory", HALE_GATE_NONE, "memory:");
+        if (r >= 0)
+                r = hale_probe_add_memory_ladder(hale_service_find_probe(service, "memory"));
         app->ready = hale_service_find_probe(service, "ready");
         app->pushed = hale_service_find_probe(service, "pushed");
         return r;

@@ -323,6 +323,33 @@ class Metrics(unittest.TestCase):
         self.assertAlmostEqual(samples[("process_resident_memory_bytes", none)],
                                status("VmRSS") * 1024, delta=8 << 20)
 
+    def test_pressure(self):
+        # A pipe instead of the kernel's file is what the protocol allows: systemd.io/MEMORY_PRESSURE
+        folder = tempfile.mkdtemp(prefix="hale-pressure-")
+        watch = os.path.join(folder, "watch")
+        os.mkfifo(watch)
+        service = Service(MEMORY_PRESSURE_WATCH=watch)
+
+        def events():
+            return service.value("hale_pressure_events_total", resource="memory")
+
+        try:
+            self.assertEqual(events(), 0)
+            for n in range(1, 3):
+                with open(watch, "w", encoding="utf-8") as pipe:
+                    pipe.write("x")
+                self.assertTrue(wait_until(lambda told=n: events() == told))
+        finally:
+            self.assertEqual(service.stop(), 0)
+            shutil.rmtree(folder)
+
+    def test_no_pressure_where_nobody_tells(self):
+        service = Service(MEMORY_PRESSURE_WATCH="/dev/null")
+        try:
+            self.assertIsNone(service.value("hale_pressure_events_total", resource="memory"))
+        finally:
+            self.assertEqual(service.stop(), 0)
+
     def test_kept_for_a_second(self):
         # Two in a row are the same bytes, but where a second or a verdict has just passed.
         def same():

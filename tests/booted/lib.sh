@@ -154,6 +154,24 @@ says() { # PROPERTY VALUE, as busctl writes them
     [ "$value" = "$2" ] || { echo "$1 is $value"; return 1; }
 }
 
+as_nobody() { # COMMAND...
+    setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
+}
+
+# denied COMMAND...: by the service or the bus, for want of rights
+denied() {
+    local output
+
+    if output=$("$@" 2>&1); then
+        echo "it was allowed: $output"
+        return 1
+    fi
+    case $output in
+    *[Aa]ccess*denied* | *"not permitted"* | *[Pp]ermission* | *"uthorization"* | *"uthentication"*) ;;
+    *) echo "another error: $output"; return 1 ;;
+    esac
+}
+
 manager_says() { # PATTERN: what systemd logged about the unit
     journalctl --quiet --no-pager --output=cat _PID=1 UNIT=$demo | grep -e "$1"
 }

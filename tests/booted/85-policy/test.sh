@@ -11,23 +11,6 @@ call() { # AS METHOD [ARGUMENT...]
         busctl call org.hale.Demo /org/hale/Health1 org.hale.Health1 "$@"
 }
 
-refused() { # by the service or the bus, for want of rights
-    local output
-
-    if output=$("$@" 2>&1); then
-        echo "it was allowed: $output"
-        return 1
-    fi
-    case $output in
-    *[Aa]ccess*denied* | *"not permitted"* | *[Pp]ermission* | *"uthorization"* | *"uthentication"*) ;;
-    *) echo "another error: $output"; return 1 ;;
-    esac
-}
-
-as_nobody() {
-    setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
-}
-
 systemctl start $demo
 check "it has its name" wait_until 5 says Ready "b true"
 
@@ -35,11 +18,11 @@ check "a stranger may read the health" as_nobody busctl get-property \
     org.hale.Demo /org/hale/Health1 org.hale.Health1 Status
 check "and introspect" as_nobody busctl introspect org.hale.Demo /org/hale/Health1
 check "and list the probes" call nobody ListProbes
-check "but not run a probe" refused call nobody RunProbe s disk
-check "nor start maintenance" refused call nobody SetMaintenance ts 60000000 no
-check "nor set the log level" refused as_nobody busctl set-property org.hale.Demo \
+check "but not run a probe" denied call nobody RunProbe s disk
+check "nor start maintenance" denied call nobody SetMaintenance ts 60000000 no
+check "nor set the log level" denied as_nobody busctl set-property org.hale.Demo \
     /org/freedesktop/LogControl1 org.freedesktop.LogControl1 LogLevel s debug
-check "nor own the name" refused as_nobody busctl --timeout=5 call org.freedesktop.DBus \
+check "nor own the name" denied as_nobody busctl --timeout=5 call org.freedesktop.DBus \
     /org/freedesktop/DBus org.freedesktop.DBus RequestName su org.hale.Demo 0
 check "nothing has changed" says Maintenance "b false"
 

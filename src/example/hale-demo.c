@@ -7,7 +7,7 @@
  *
  *   sick.ready   it takes no orders: /readyz is closed; nobody restarts it, rm heals it
  *   sick.live    it is beyond help: /livez is closed, and systemd is asked to restart it
- *   sick.leak    its memory grows, until the memory probe says that it is beyond help
+ *   sick.leak    its memory grows, and before MemoryMax= is reached it ends, to be restarted
  *   sick.hang    its loop stops, and systemd's watchdog misses the pings
  */
 
@@ -47,7 +47,7 @@ static int add_probes(hale_service *demo) {
                 { "engine", HALE_GATE_LIVE, check_engine, NULL },
                 { "orders", HALE_GATE_READY, check_orders, NULL },
                 { "loop", HALE_GATE_LIVE, NULL, "loop:" },
-                { "memory", HALE_GATE_LIVE, NULL, "memory:?max=90%&rss_max=48M" },
+                { "memory", HALE_GATE_NONE, NULL, "memory:" },
                 { "fds", HALE_GATE_READY, NULL, "fds:" },
                 { "disk", HALE_GATE_READY, NULL, "disk:/?free=1%" },
                 { "dependency", HALE_GATE_READY, NULL, arg_depends_on },
@@ -62,7 +62,7 @@ static int add_probes(hale_service *demo) {
                         r = hale_probe_set_interval_usec(hale_service_find_probe(demo, p->name),
                                                          500 * 1000);
         }
-        return r;
+        return r < 0 ? r : hale_probe_add_memory_ladder(hale_service_find_probe(demo, "memory"));
 }
 
 static error_t parse(int key, char *value, struct argp_state *state) {

@@ -64,7 +64,7 @@ check "and the maintenance" in_history maintenance 2
 systemctl restart $demo
 check "an orderly restart is none of these" wait_until 10 was stopped restarts 4
 
-# It leaks 2 MB twice a second: out of memory comes before a probe has failed three times.
+# It leaks 2 of 8 MB twice a second: the limit is reached before it is known that a trim does not help.
 drop_in memory <<END
 [Service]
 MemoryMax=8M

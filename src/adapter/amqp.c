@@ -11,8 +11,6 @@
  * Only the loop watches for the end of the connection, through a copy of its descriptor.
  */
 
-#include <amqp.h>
-#include <amqp_tcp_socket.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -22,6 +20,15 @@
 #include <sys/time.h>
 #include <systemd/sd-event.h>
 #include <time.h>
+
+/* librabbitmq 0.13 has them in a folder, and warns of the old place. */
+#if __has_include(<rabbitmq-c/amqp.h>)
+#include <rabbitmq-c/amqp.h>
+#include <rabbitmq-c/tcp_socket.h>
+#else
+#include <amqp.h>
+#include <amqp_tcp_socket.h>
+#endif
 
 #include "base/clock.h"
 #include "base/fd.h"

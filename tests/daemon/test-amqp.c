@@ -8,9 +8,15 @@
  * it is about, and the loop goes on turning, though librabbitmq blocks.
  */
 
-#include <amqp.h>
 #include <hale/amqp.h>
 #include <stdbool.h>
+
+/* librabbitmq 0.13 has them in a folder, and warns of the old place. */
+#if __has_include(<rabbitmq-c/amqp.h>)
+#include <rabbitmq-c/amqp.h>
+#else
+#include <amqp.h>
+#endif
 
 #include "lib/manager.h"
 #include "lib/server.h"

@@ -167,9 +167,13 @@ static void sentence_add(Sentence *sentence, const char *format, ...) {
                 sentence->length += (size_t)n;
 }
 
-/* " in probe 'x' at function", or what of it is known. */
+/* " in probe 'x' at function", or what of it is known. Where the signal met a loop that turned, and
+ * had asked for it, is of no interest. */
 static void add_place(const PreviousRun *previous, Sentence *sentence) {
         char duration[USEC_TEXT_MAX];
+
+        if (previous->end == RUN_END_TRIGGER && previous->stalled_usec == 0)
+                return;
 
         if (previous->stalled_usec > 0)
                 sentence_add(sentence, ", the event loop hung for %s",

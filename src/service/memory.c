@@ -100,6 +100,7 @@ static void memory_restart(void *userdata) {
                            },
                            2, "'%s' ends in order, to be started anew before the kernel kills: %s",
                            service->name, reason);
+        service_record_reason(service, &probe->health, reason);
         service->stop_result = -ENOTRECOVERABLE;
         (void)hale_service_stop(service);
 }

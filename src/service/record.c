@@ -160,6 +160,14 @@ static void state_reason(RecorderState *state, const HealthProbe *culprit, const
         (void)snprintf(state->probe, sizeof(state->probe), "%s", culprit ? culprit->name : "");
 }
 
+void service_record_reason(hale_service *service, const HealthProbe *culprit, const char *reason) {
+        if (!is_open(service))
+                return;
+
+        state_reason(&service->record.state, culprit, reason);
+        service_record_state(service);
+}
+
 void service_record_health(hale_service *service, const HealthSummary *old) {
         const HealthSummary *summary = &service->health.summary;
         char sentence[4 * STATUS_LENGTH_MAX];

@@ -65,6 +65,9 @@ void service_record_probe(hale_service *service,
                           hale_status to);
 void service_record_health(hale_service *service, const HealthSummary *old);
 
+/* Why the stop that begins now is no stop that was asked for. */
+void service_record_reason(hale_service *service, const HealthProbe *culprit, const char *reason);
+
 /* The gate closed, triggered, gave up, or is open again. */
 void service_record_gate(hale_service *service, RecorderLife life, const char *reason);
 void service_record_ping(hale_service *service);

@@ -159,6 +159,20 @@ static void test_sentence_sizes(void) {
                         "1ms in probe 'p' at f");
 }
 
+/* Where the abort met a loop that turned and had asked for it is nobody's concern; where one hung
+ * that had asked before, is. */
+static void test_place_of_a_trigger(void) {
+        PreviousRun previous = { .end = RUN_END_TRIGGER, .reason = "not live", .function = "main" };
+        char sentence[128];
+
+        g_assert_cmpstr(previous_run_sentence(&previous, sentence, sizeof(sentence)), ==,
+                        "it asked systemd to restart it: not live");
+        previous.stalled_usec = 2000000;
+        g_assert_cmpstr(previous_run_sentence(&previous, sentence, sizeof(sentence)), ==,
+                        "it asked systemd to restart it: not live, the event loop hung for 2s at "
+                        "main");
+}
+
 int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
         for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -169,5 +183,6 @@ int main(int argc, char *argv[]) {
         }
         g_test_add_func("/core/recorder/deduce/of-another-run", test_of_another_run);
         g_test_add_func("/core/recorder/deduce/sentence-sizes", test_sentence_sizes);
+        g_test_add_func("/core/recorder/deduce/place-of-a-trigger", test_place_of_a_trigger);
         return g_test_run();
 }

@@ -182,7 +182,8 @@ static void add_previous_run(JsonBuilder *root, const char *previous_run) {
         json_tokener *tokener;
         json_object *record;
 
-        if (!previous_run)
+        /* json-c 0.18 takes all that is not ASCII for invalid, if asked to look. */
+        if (!previous_run || !utf8_is_valid(previous_run))
                 return;
 
         tokener = json_tokener_new_ex(PREVIOUS_RUN_DEPTH);
@@ -191,7 +192,7 @@ static void add_previous_run(JsonBuilder *root, const char *previous_run) {
                 return;
         }
 
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
         record = json_tokener_parse_ex(tokener, previous_run, (int)strlen(previous_run) + 1);
         json_tokener_free(tokener);
 

@@ -416,6 +416,7 @@ static void test_numbers(void) {
 /* What the program says of itself was not cleaned by anybody. */
 static void test_hostile_strings(void) {
         static const char hostile[] = "a\"b\\c/\n\xff\xed\xa0\x80\x01</script>";
+        static const char *const no_records[] = { "[1]", "{\"a\":\"\377\"}", "{\"a\":\"\303\"}" };
         ReportIdentity liar = { .service = hostile, .version = hostile, .hale_version = hostile };
         JsonView view = { .identity = &liar, .details = true, .previous_run = "{\"a\":" };
         HealthProbe probe;
@@ -430,9 +431,16 @@ static void test_hostile_strings(void) {
         expect(root, "previousRun", NULL);
         json_object_put(root);
 
-        view.previous_run = "[1]";
+        for (guint i = 0; i < G_N_ELEMENTS(no_records); i++) {
+                view.previous_run = no_records[i];
+                root = health_document(&health, &view);
+                expect(root, "previousRun", NULL);
+                json_object_put(root);
+        }
+
+        view.previous_run = "{\"reason\":\"h\303\244ngt\"}";
         root = health_document(&health, &view);
-        expect(root, "previousRun", NULL);
+        expect(root, "previousRun.reason", "\"h\303\244ngt\"");
         json_object_put(root);
 }
 

@@ -272,6 +272,8 @@ LinkChange link_state_reopen(LinkState *state, uint64_t now_usec) {
         if (status == LINK_CONNECTING)
                 return LINK_SAME;
 
+        if (link_state_is_stable(state, now_usec))
+                link_state_forgive(state);
         if (status == LINK_UP)
                 state->n_attempts = 0;
         link_state_enter(state, LINK_DOWN, now_usec, now_usec);

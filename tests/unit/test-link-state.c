@@ -220,6 +220,14 @@ static void test_reopen(void) {
         g_assert_cmpint(link_state_reopen(&f.state, f.now), ==, LINK_FAILED);
         g_assert_cmpint(fixture_tick(&f), ==, LINK_OPEN);
 
+        /* A connection that has lasted makes up for the failures, whatever ends it. */
+        g_assert_cmpint(link_state_up(&f.state, 0, f.now), ==, LINK_CAME_UP);
+        f.now += LINK_STABLE_USEC;
+        g_assert_cmpint(link_state_reopen(&f.state, f.now), ==, LINK_WENT_DOWN);
+        g_assert_cmpint(link_state_breaker(&f.state, f.now), ==, BREAKER_CLOSED);
+        fixture_fail(&f);
+        g_assert_cmpuint(link_state_deadline(&f.state) - f.now, <=, RECONNECT_MIN_USEC * 5 / 4);
+
         link_state_stop(&f.state, f.now);
         g_assert_cmpint(link_state_reopen(&f.state, f.now), ==, LINK_LATE);
         g_assert_cmpint(link_state_up(&f.state, 0, f.now), ==, LINK_LATE);

@@ -80,7 +80,9 @@ HeartbeatVerdict heartbeat_check(Heartbeat *heartbeat,
         assert(chance);
 
         limit = heartbeat->limit_usec;
-        if (chance->traced) {
+
+        /* Let go of since the last look, it may have had next to nothing of the time from there. */
+        if (chance->traced || heartbeat->looked.traced) {
                 heartbeat_begin(heartbeat, limit, value, chance, now_usec);
                 return HEARTBEAT_STARVED;
         }

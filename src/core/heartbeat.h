@@ -13,7 +13,8 @@
  *     only the time that it did run counts;
  *   - when the one who looks is late himself, nothing counts so far: whatever held
  *     him up (a paused machine, a frozen group) may have held up the worker, too;
- *   - a worker that a debugger has stopped is not looked at.
+ *   - a worker that a debugger has stopped is not looked at, and has its whole limit
+ *     from the first look that does not find it so.
  *
  * After HEARTBEAT_PATIENCE limits without a beat nothing of this matters any more.
  */

@@ -149,7 +149,21 @@ static void test_after_debugger(void) {
                 g_assert_cmpint(heartbeat_check(&heartbeat, 1, &traced, heartbeat.due_usec), ==,
                                 HEARTBEAT_STARVED);
         g_assert_cmpint(heartbeat_check(&heartbeat, 1, &idle, heartbeat.due_usec - 1), ==,
+                        HEARTBEAT_STARVED);
+        g_assert_cmpint(heartbeat_check(&heartbeat, 1, &idle, heartbeat.due_usec - 1), ==,
                         HEARTBEAT_FINE);
+        g_assert_cmpint(heartbeat_check(&heartbeat, 1, &idle, heartbeat.due_usec), ==,
+                        HEARTBEAT_HUNG);
+
+        /* Let go of just before the look: what was before does not count. */
+        heartbeat_begin(&heartbeat, LIMIT, 1, &idle, START);
+        g_assert_cmpint(heartbeat_check(&heartbeat, 1, &traced, heartbeat.due_usec), ==,
+                        HEARTBEAT_STARVED);
+        end = heartbeat.due_usec;
+        g_assert_cmpint(heartbeat_check(&heartbeat, 1, &idle, end), ==, HEARTBEAT_STARVED);
+        g_assert_cmpuint(heartbeat.due_usec, ==, end + LIMIT);
+        g_assert_cmpint(heartbeat_check(&heartbeat, 1, &idle, heartbeat.due_usec), ==,
+                        HEARTBEAT_HUNG);
 }
 
 /*

@@ -111,6 +111,13 @@ RestartDecision restart_ended(Restart *restart,
         return RESTART_AT;
 }
 
+void restart_stopped(Restart *restart, uint64_t now_usec) {
+        assert(restart);
+
+        (void)restart_settle(restart, now_usec);
+        restart->started_usec = USEC_NEVER;
+}
+
 bool restart_is_at_once(const Restart *restart, uint64_t now_usec) {
         assert(restart);
 

@@ -68,6 +68,9 @@ RestartDecision restart_ended(Restart *restart,
                               Random *random,
                               uint64_t *ret_at_usec);
 
+/* The run ended because it was asked to: no death, and what comes now is not part of it. */
+void restart_stopped(Restart *restart, uint64_t now_usec);
+
 /* Would a death now lead to a restart at once, whatever its kind? */
 bool restart_is_at_once(const Restart *restart, uint64_t now_usec);
 

@@ -184,6 +184,8 @@ static void worker_died(hale_worker *worker, bool success) {
 
 /* It stopped because it was asked to. */
 static void worker_stopped(hale_worker *worker) {
+        restart_stopped(&worker->restart, service_now());
+
         /* The spare was faster than our word: it is asked in its turn. */
         if (worker_spare_has_taken(worker)) {
                 worker_spare_promote(worker);

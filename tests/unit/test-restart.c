@@ -120,6 +120,30 @@ static void test_settles(void) {
         g_assert_cmpuint(restart.backoff.n_attempts, ==, 1);
 }
 
+/* What stopped because it was asked to has not run since, and what it lasted counts. */
+static void test_stopped(void) {
+        RestartPolicy policy = policy_of(HALE_RESTART_PERMANENT);
+        Random random = random_of_test();
+        uint64_t now = 1000, at;
+        Restart restart;
+
+        restart_init(&restart, &policy);
+        restart_begun(&restart, now);
+        g_assert_cmpint(restart_ended(&restart, false, now, &random, &at), ==, RESTART_AT);
+        restart_begun(&restart, now);
+        restart_stopped(&restart, now + 1);
+        g_assert_cmpuint(restart_settles_at(&restart), ==, USEC_NEVER);
+        now += WORKER_STABLE_USEC;
+        g_assert_cmpint(restart_ended(&restart, false, now, &random, &at), ==, RESTART_AT);
+        g_assert_cmpuint(restart.backoff.n_attempts, ==, 2);
+
+        restart_begun(&restart, now);
+        now += WORKER_STABLE_USEC;
+        restart_stopped(&restart, now);
+        g_assert_cmpuint(restart.backoff.n_attempts, ==, 0);
+        g_assert_cmpuint(restart.n_total, ==, 2);
+}
+
 static void test_can_escalate(void) {
         static const struct {
                 uint64_t min, max, window;
@@ -219,6 +243,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/core/restart/escalates", test_escalates);
         g_test_add_func("/core/restart/none-allowed", test_none_allowed);
         g_test_add_func("/core/restart/settles", test_settles);
+        g_test_add_func("/core/restart/stopped", test_stopped);
         g_test_add_func("/core/restart/can-escalate", test_can_escalate);
         g_test_add_func("/core/restart/walk", test_walk);
 

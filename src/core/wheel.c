@@ -185,6 +185,9 @@ void wheel_advance(Wheel *wheel, uint64_t now_usec) {
 
         assert(wheel);
 
+        if (now_tick < wheel->tick) /* as most often, for many are set at one time */
+                return;
+
         for (;;) {
                 uint64_t next = wheel_next_tick(wheel);
 
@@ -197,7 +200,7 @@ void wheel_advance(Wheel *wheel, uint64_t now_usec) {
         }
 
         /* All up to now is out: what comes next is counted from here. */
-        wheel->tick = MAX(wheel->tick, now_tick + 1);
+        wheel->tick = now_tick + 1;
 }
 
 WheelNode *wheel_pop(Wheel *wheel, uint64_t now_usec) {

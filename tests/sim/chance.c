@@ -6,7 +6,9 @@
 
 #include "base/clock.h"
 #include "core/defaults.h"
-#include "sim/world.h"
+#include "sim/hold.h"
+#include "sim/link.h"
+#include "sim/worker.h"
 
 static void probe_random(World *world, SimProbe *probe) {
         static const unsigned gates[] = { HALE_GATE_LIVE,
@@ -61,20 +63,55 @@ static uint64_t random_watchdog(World *world) {
                                         USEC_PER_MINUTE >> random_below(&world->chance, 5));
 }
 
+static void *alloc(World *world, size_t n, size_t size) {
+        void *memory = calloc(MAX(n, (size_t)1), size);
+
+        if (!memory)
+                world_fail(world, "no memory");
+        return memory;
+}
+
+/* Some of the probes are what links and workers are seen by. */
+static void world_random_parts(World *world, unsigned n_plain) {
+        SimProbe *probe = world->probes + n_plain;
+
+        world->links = alloc(world, world->n_links, sizeof(SimLink));
+        world->workers = alloc(world, world->n_workers, sizeof(SimWorker));
+        for (unsigned i = 0; i < world->n_links; i++)
+                sim_link_random(world, &world->links[i], probe++);
+        for (unsigned i = 0; i < world->n_workers; i++)
+                sim_worker_random(world, &world->workers[i], probe++);
+        sim_groups_random(world);
+}
+
+/* In some worlds hardly anything but links and workers can fail, and those live long enough. */
 void world_random(World *world) {
+        bool calm = world_chance(world, 400);
+        unsigned n_plain = calm ? 1 : random_size(world);
+
         world->watchdog_usec = random_watchdog(world);
         world->calm_usec = USEC_PER_MINUTE << random_below(&world->chance, 8);
-        world->n_probes = random_size(world);
-        world->probes = calloc(world->n_probes, sizeof(SimProbe));
-        if (!world->probes)
-                world_fail(world, "no memory");
+        world->n_links = world_chance(world, calm ? 700 : 400)
+                                 ? (unsigned)random_between(&world->chance, 1, SIM_LINKS_MAX)
+                                 : 0;
+        world->n_workers = world_chance(world, calm ? 900 : 400)
+                                   ? (unsigned)random_between(&world->chance, 1, SIM_WORKERS_MAX)
+                                   : 0;
+        world->schedstat = world_chance(world, 900);
+        world->n_probes = n_plain + world->n_links + world->n_workers;
+        world->probes = alloc(world, world->n_probes, sizeof(SimProbe));
 
         for (unsigned i = 0; i < world->n_probes; i++) {
                 world->probes[i] = (SimProbe){ .index = i };
                 world->probes[i].health = (HealthProbe){ .name = "p", .type = "sim", .output = "" };
-                probe_random(world, &world->probes[i]);
-                sim_ladder_random(world, &world->probes[i]);
         }
+        for (unsigned i = 0; i < n_plain; i++)
+                probe_random(world, &world->probes[i]);
+        if (calm)
+                world->probes[0].health.state.policy.gates = HALE_GATE_NONE;
+        world_random_parts(world, n_plain);
+        for (unsigned i = 0; i < world->n_probes; i++)
+                sim_ladder_random(world, &world->probes[i]);
 }
 
 /* The program itself blocks its loop. */
@@ -86,13 +123,16 @@ static void befall_stall(World *world) {
         world_disturb(world, world->now + length);
 }
 
-/* A debugger, or the freezer: time goes on, for the manager too. */
+/* A debugger, or the freezer: time goes on, for the manager too. What is short is not noticed. */
 static void befall_freeze(World *world) {
-        uint64_t length = random_between(&world->chance, GAP_USEC, USEC_PER_HOUR);
+        uint64_t length = world_chance(world, 300)
+                                  ? random_below(&world->chance, GAP_USEC)
+                                  : random_between(&world->chance, GAP_USEC, USEC_PER_HOUR);
 
         world_note(world, "freeze", length, 0);
+        sim_workers_freeze(world, length);
         world_disturb(world, world->now + length);
-        world->gap_pending = true;
+        world->gap_pending = world->gap_pending || length >= GAP_USEC;
 }
 
 /* CLOCK_MONOTONIC stands still meanwhile, for all. */
@@ -123,12 +163,13 @@ static void befall_stop(World *world) {
 
         world_note(world, "stop", 0, 0);
         world->stopping = true;
+        world->stopping_usec = world->now;
         world->health.stopping = true;
         world->gate.stopping = true;
         for (unsigned i = 0; i < world->n_probes; i++)
                 if (world->probes[i].in)
-                        world_deactivate(world, &world->probes[i]);
-        world_push_event(world, EVENT_GONE, random_below(&world->chance, STOP_TIMEOUT_USEC), 0);
+                        sim_probe_deactivate(world, &world->probes[i]);
+        world_push_event(world, EVENT_STOPPED, random_below(&world->chance, STOP_TIMEOUT_USEC), 0);
 }
 
 /* WATCHDOG_USEC= starts the manager's period anew. */
@@ -166,11 +207,14 @@ static void befall_hurry(World *world) {
 static void befall_probe(World *world) {
         SimProbe *probe = random_probe(world);
 
+        if (probe->link || probe->worker)
+                return;
+
         world_note(world, probe->in ? "drop" : "add", probe->index, 0);
         if (!probe->in) {
-                world_add_probe(world, probe);
-                if (!world->stopping && world_wants(world, probe))
-                        world_activate(world, probe);
+                sim_probe_add(world, probe);
+                if (!world->stopping && sim_probe_wanted(world, probe))
+                        sim_probe_activate(world, probe);
                 return;
         }
 
@@ -178,6 +222,32 @@ static void befall_probe(World *world) {
         sim_ladder_drop(world, probe);
         health_remove(&world->health, &probe->health);
         probe->in = false;
+}
+
+static void befall_reopen(World *world) {
+        if (world->n_links > 0)
+                (void)sim_link_reopen(world,
+                                      &world->links[random_below(&world->chance, world->n_links)]);
+}
+
+static SimWorker *random_worker(World *world) {
+        return world->n_workers > 0
+                       ? &world->workers[random_below(&world->chance, world->n_workers)]
+                       : NULL;
+}
+
+static void befall_restart(World *world) {
+        SimWorker *worker = random_worker(world);
+
+        if (worker)
+                (void)sim_worker_restart(world, worker);
+}
+
+static void befall_trace(World *world) {
+        SimWorker *worker = random_worker(world);
+
+        if (worker)
+                sim_worker_trace(world, worker);
 }
 
 void world_mishap(World *world) {
@@ -199,6 +269,12 @@ void world_mishap(World *world) {
                 befall_watchdog,
                 befall_maintenance,
                 befall_service_watchdogs,
+                befall_reopen,
+                befall_reopen,
+                befall_restart,
+                befall_restart,
+                befall_trace,
+                befall_trace,
         };
 
         mishaps[random_below(&world->chance, ELEMENTSOF(mishaps))](world);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "core/defaults.h"
+#include "sim/hold.h"
 #include "sim/world.h"
 
 void hold_ladder_begin(SimLadder *self) {
@@ -129,13 +130,15 @@ void hold_ladder_settled(World *world, SimLadder *self) {
 void hold_ladder_gate(World *world, unsigned actions) {
         bool lost = false, closed = false;
 
-        if (world->health.summary.live || world->stopping)
+        /* Once systemd has been asked to act, nothing of this matters any more. */
+        if (world->health.summary.live || world->stopping ||
+            (actions == GATE_NOTHING && world->gate.state != GATE_WITHHELD))
                 return;
 
         for (unsigned i = 0; i < world->n_probes; i++) {
                 const SimProbe *probe = &world->probes[i];
 
-                if (!probe->in || !(probe->health.state.policy.gates & HALE_GATE_LIVE) ||
+                if (!probe->in || !(probe->shadow.gates & HALE_GATE_LIVE) ||
                     (probe->shadow.verdict != HALE_FAIL && !probe->shadow.stale))
                         continue;
                 closed = true;

@@ -10,16 +10,16 @@
 
 #include "base/clock.h"
 #include "core/defaults.h"
-#include "sim/world.h"
+#include "sim/hold.h"
+#include "sim/link.h"
+#include "sim/worker.h"
 
-/* How much later than asked the wheel may wake us: an eighth of the delay (8/62 where its borders
- * lie badly) and a tick. */
-static uint64_t wheel_slack(uint64_t delay_usec) {
+/* An eighth of the delay (8/62 where the wheel's borders lie badly) and a tick. */
+uint64_t hold_slack(uint64_t delay_usec) {
         return delay_usec / 62 * 8 + 8 + 1024;
 }
 
-/* In time, or as soon as the loop turned again. */
-static bool in_time(const World *world, uint64_t latest_usec) {
+bool hold_in_time(const World *world, uint64_t latest_usec) {
         return world->now <= MAX(latest_usec, world->books.disturbed_usec);
 }
 
@@ -40,6 +40,10 @@ static void shadow_compare(World *world, const SimProbe *probe) {
         HOLD(world, state->n_changes == shadow->n_changes, "probe %u", probe->index);
         for (unsigned i = 0; i < ELEMENTSOF(shadow->n_results); i++)
                 HOLD(world, state->n_results[i] == shadow->n_results[i], "probe %u", probe->index);
+}
+
+static uint64_t shadow_stale_at(const SimProbe *probe) {
+        return usec_add(probe->shadow.answered_usec, probe->health.state.policy.stale_usec);
 }
 
 static void shadow_enter(Shadow *shadow, hale_status verdict) {
@@ -124,7 +128,7 @@ static void shadow_await(World *world, SimProbe *probe) {
         shadow->running = false;
         shadow->earliest_usec = world->now + interval - interval / 10;
         shadow->latest_usec =
-                world->now + interval + interval / 10 + wheel_slack(interval + interval / 10);
+                world->now + interval + interval / 10 + hold_slack(interval + interval / 10);
 }
 
 void hold_activated(World *world, SimProbe *probe, uint64_t spread_usec) {
@@ -133,7 +137,7 @@ void hold_activated(World *world, SimProbe *probe, uint64_t spread_usec) {
 
         /* What was pushed before its turn came still counts, while it is fresh. */
         if (policy->pushed && !shadow->active && shadow->verdict != HALE_UNKNOWN &&
-            world->now < shadow->answered_usec + policy->stale_usec) {
+            world->now < shadow_stale_at(probe)) {
                 shadow->active = true;
                 shadow_compare(world, probe);
                 return;
@@ -146,7 +150,7 @@ void hold_activated(World *world, SimProbe *probe, uint64_t spread_usec) {
         shadow->asked_in_vain = false;
         shadow->answered_usec = world->now;
         shadow->earliest_usec = world->now;
-        shadow->latest_usec = world->now + spread_usec + wheel_slack(spread_usec);
+        shadow->latest_usec = world->now + spread_usec + hold_slack(spread_usec);
         shadow_compare(world, probe);
 }
 
@@ -164,7 +168,7 @@ void hold_hurried(World *world, SimProbe *probe, bool hurried) {
              "probe %u", probe->index);
         if (hurried) {
                 shadow->earliest_usec = MIN(shadow->earliest_usec, world->now);
-                shadow->latest_usec = MIN(shadow->latest_usec, world->now + wheel_slack(0));
+                shadow->latest_usec = MIN(shadow->latest_usec, world->now + hold_slack(0));
         }
 }
 
@@ -176,7 +180,7 @@ void hold_run(World *world, SimProbe *probe, uint64_t run) {
         HOLD(world, !probe->health.state.policy.pushed, "probe %u is pushed", probe->index);
         HOLD(world, world->now >= shadow->earliest_usec, "probe %u is early by %" PRIu64,
              probe->index, shadow->earliest_usec - world->now);
-        HOLD(world, in_time(world, shadow->latest_usec), "probe %u is late by %" PRIu64,
+        HOLD(world, hold_in_time(world, shadow->latest_usec), "probe %u is late by %" PRIu64,
              probe->index, world->now - shadow->latest_usec);
 
         shadow->running = true;
@@ -191,7 +195,7 @@ void hold_timeout(World *world, SimProbe *probe, const ProbeChange *change) {
 
         HOLD(world, before.running, "probe %u", probe->index);
         HOLD(world, world->now >= before.started_usec + timeout, "probe %u", probe->index);
-        HOLD(world, in_time(world, before.started_usec + timeout + wheel_slack(timeout)),
+        HOLD(world, hold_in_time(world, before.started_usec + timeout + hold_slack(timeout)),
              "probe %u, by %" PRIu64, probe->index, world->now - before.started_usec - timeout);
 
         probe->shadow.n_timeouts++;
@@ -204,11 +208,12 @@ void hold_timeout(World *world, SimProbe *probe, const ProbeChange *change) {
 void hold_stale(World *world, SimProbe *probe, const ProbeChange *change) {
         const ProbePolicy *policy = &probe->health.state.policy;
         Shadow before = probe->shadow;
-        uint64_t at = before.answered_usec + policy->stale_usec;
+        uint64_t at = shadow_stale_at(probe);
 
         HOLD(world, before.active && !before.stale, "probe %u", probe->index);
         HOLD(world, world->now >= at, "probe %u", probe->index);
-        HOLD(world, in_time(world, at + wheel_slack(policy->stale_usec)), "probe %u", probe->index);
+        HOLD(world, hold_in_time(world, at + hold_slack(policy->stale_usec)), "probe %u",
+             probe->index);
         HOLD(world,
              policy->pushed || before.asked_in_vain ||
                      world->books.disturbed_usec > before.answered_usec,
@@ -261,13 +266,18 @@ void hold_init(World *world) {
 /* A gap by itself closes nothing: whatever was bad before it has been forgotten. */
 void hold_gap(World *world) {
         world->books.n_bad = 0;
+        world->books.gap_usec = world->now;
         world->sights[SIGHT_GAP]++;
         for (unsigned i = 0; i < world->n_probes; i++) {
                 const SimProbe *probe = &world->probes[i];
 
                 if (!probe->in)
                         continue;
-                HOLD(world, !probe->shadow.active || probe->shadow.verdict == HALE_UNKNOWN,
+                /* An escalated worker of `startup` alone was not active any more, and stays as it
+                 * was. */
+                HOLD(world,
+                     !probe->shadow.active || probe->shadow.verdict == HALE_UNKNOWN ||
+                             (probe->worker && probe->shadow.gates & HALE_GATE_LIVE),
                      "probe %u", probe->index);
                 world->books.n_bad += probe->shadow.verdict == HALE_FAIL;
         }
@@ -281,7 +291,7 @@ static void hold_ping(World *world) {
         for (unsigned i = 0; i < world->n_probes; i++) {
                 const SimProbe *probe = &world->probes[i];
 
-                if (!probe->in || !(probe->health.state.policy.gates & HALE_GATE_LIVE))
+                if (!probe->in || !(probe->shadow.gates & HALE_GATE_LIVE))
                         continue;
                 HOLD(world, probe->shadow.verdict != HALE_FAIL, "pings while probe %u fails",
                      probe->index);
@@ -326,7 +336,7 @@ void hold_gate(World *world, GateState before, unsigned actions) {
              "nothing left to wait for");
         HOLD(world,
              world->stopping || gate->state != GATE_TRIGGERED ||
-                     in_time(world, books->triggered_usec + TRIGGER_GRACE_USEC),
+                     hold_in_time(world, books->triggered_usec + TRIGGER_GRACE_USEC),
              "nobody acts, and it does not end");
 }
 
@@ -339,7 +349,7 @@ static HealthSummary shadow_summary(World *world) {
         for (unsigned i = 0; i < world->n_probes; i++) {
                 const SimProbe *probe = &world->probes[i];
                 const Shadow *shadow = &probe->shadow;
-                unsigned gates = probe->health.state.policy.gates;
+                unsigned gates = shadow->gates;
 
                 if (!probe->in)
                         continue;
@@ -410,17 +420,17 @@ static void hold_probe(World *world, const SimProbe *probe) {
 
         if (shadow->running)
                 HOLD(world,
-                     in_time(world, shadow->started_usec + policy->timeout_usec +
-                                            wheel_slack(policy->timeout_usec)),
+                     hold_in_time(world, shadow->started_usec + policy->timeout_usec +
+                                                 hold_slack(policy->timeout_usec)),
                      "probe %u never ends", probe->index);
         else if (!policy->pushed)
-                HOLD(world, in_time(world, shadow->latest_usec), "probe %u is not asked",
+                HOLD(world, hold_in_time(world, shadow->latest_usec), "probe %u is not asked",
                      probe->index);
 
         HOLD(world,
              shadow->verdict == HALE_UNKNOWN ||
-                     in_time(world, shadow->answered_usec + policy->stale_usec +
-                                            wheel_slack(policy->stale_usec)),
+                     hold_in_time(world,
+                                  usec_add(shadow_stale_at(probe), hold_slack(policy->stale_usec))),
              "probe %u is old", probe->index);
 }
 
@@ -439,6 +449,9 @@ void hold_settled(World *world) {
         hold_summary(world);
         for (unsigned i = 0; i < world->n_probes; i++)
                 hold_probe(world, &world->probes[i]);
+        hold_links_settled(world);
+        hold_workers_settled(world);
+        hold_groups_settled(world);
 }
 
 /* The manager acts when it was asked to, or when pings stopped for cause. */

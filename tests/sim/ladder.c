@@ -11,10 +11,29 @@
 
 #include "base/clock.h"
 #include "core/defaults.h"
-#include "sim/world.h"
+#include "sim/hold.h"
+#include "sim/link.h"
+#include "sim/worker.h"
+
+/* How often a link or a worker is looked at that is being reopened or restarted: seldom enough that
+ * a world has something else to do, too. */
+#define POLL_USEC (200 * USEC_PER_MSEC)
 
 /* So many can be under way that no sleep is too short for one of them to end. */
 #define RUN_MAX_USEC (20 * USEC_PER_SEC)
+
+static void ladder_due(World *world, void *owner);
+
+/* What there is to be reopened and restarted; the program's own functions otherwise. */
+static SimCure random_cure(World *world) {
+        SimCure cure = (SimCure)random_below(&world->chance, _CURE_MAX);
+
+        if ((cure == CURE_REOPEN && world->n_links == 0) ||
+            (cure == CURE_RESTART && world->n_workers == 0))
+                return CURE_CALL;
+
+        return cure;
+}
 
 void sim_ladder_random(World *world, SimProbe *probe) {
         Random *chance = &world->chance;
@@ -29,6 +48,7 @@ void sim_ladder_random(World *world, SimProbe *probe) {
 
         probe->remedies = self;
         self->probe = probe;
+        self->timer = (SimTimer)SIM_TIMER_INIT(ladder_due, self);
         self->n_rungs = (unsigned)random_between(chance, 1, SIM_RUNGS_MAX);
         for (unsigned i = 0; i < self->n_rungs; i++) {
                 RungPolicy *policy = &self->policies[i];
@@ -37,12 +57,8 @@ void sim_ladder_random(World *world, SimProbe *probe) {
                 policy->timeout_usec = random_between(chance, USEC_PER_MSEC, RUN_MAX_USEC);
                 policy->cooldown_usec = random_below(chance, 5 * USEC_PER_MINUTE);
                 policy->budget = (unsigned)random_between(chance, 1, SIM_BUDGET_MAX);
+                self->cures[i] = random_cure(world);
         }
-}
-
-static void arm(World *world, SimLadder *self, uint64_t at_usec) {
-        wheel_advance(&world->ladders, world->now);
-        wheel_set(&world->ladders, &self->node, at_usec);
 }
 
 void sim_ladder_begin(World *world, SimProbe *probe) {
@@ -53,7 +69,7 @@ void sim_ladder_begin(World *world, SimProbe *probe) {
                 return;
 
         ladder_init(&self->ladder);
-        self->node = (WheelNode)WHEEL_NODE_INIT;
+        self->timer.node = (WheelNode)WHEEL_NODE_INIT;
         for (unsigned i = 0; i < self->n_rungs; i++)
                 (void)ladder_add(&self->ladder, &self->policies[i], self->times[i]);
         hold_ladder_begin(self);
@@ -68,8 +84,9 @@ static uint64_t patience(const SimProbe *probe) {
 
 /* What the service does in a timer of its own is due at once. */
 static void heard(World *world, SimLadder *self) {
-        arm(world, self,
-            self->ladder.state == LADDER_VERIFYING ? 0 : ladder_deadline(&self->ladder));
+        world_set_timer(world, &self->timer,
+                        self->ladder.state == LADDER_VERIFYING ? 0
+                                                               : ladder_deadline(&self->ladder));
         hold_ladder_settled(world, self);
 }
 
@@ -124,17 +141,65 @@ void sim_ladder_reset(World *world, SimProbe *probe) {
 
 void sim_ladder_drop(World *world, SimProbe *probe) {
         if (probe->remedies)
-                wheel_remove(&world->ladders, &probe->remedies->node);
+                wheel_remove(&world->timers, &probe->remedies->timer.node);
 }
 
-/* A remedy that works ends the common cause; the probes then find out. */
+static SimLink *ladder_link(World *world, const SimLadder *self) {
+        return self->probe->link ? self->probe->link
+                                 : &world->links[self->probe->index % world->n_links];
+}
+
+static SimWorker *ladder_worker(World *world, const SimLadder *self) {
+        return self->probe->worker ? self->probe->worker
+                                   : &world->workers[self->probe->index % world->n_workers];
+}
+
+/* What has become of the present run: PENDING, 0, or a negative errno. */
+#define PENDING 1
+
+/* One that works ends the common cause; the probes then find out. */
+static int cure_call(World *world, const SimLadder *self) {
+        int result = world_chance(world, 100) ? -EIO : 0;
+
+        (void)self;
+        if (result == 0 && world_chance(world, 500))
+                memset(world->outage, 0, sizeof(world->outage));
+
+        return result;
+}
+
+static int cure_reopen(World *world, const SimLadder *self) {
+        LinkStatus status = ladder_link(world, self)->state.status;
+
+        return status == LINK_UP ? 0 : status == LINK_CONNECTING ? PENDING : -ENOTCONN;
+}
+
+static int cure_restart(World *world, const SimLadder *self) {
+        hale_worker_state state = ladder_worker(world, self)->state;
+
+        return state == HALE_WORKER_RUNNING                                ? 0
+               : state == HALE_WORKER_ENDED || state == HALE_WORKER_FAILED ? -ECHILD
+                                                                           : PENDING;
+}
+
+static int (*const cures[])(World *world, const SimLadder *self) = {
+        [CURE_CALL] = cure_call,
+        [CURE_REOPEN] = cure_reopen,
+        [CURE_RESTART] = cure_restart,
+};
+
+static_assert(ELEMENTSOF(cures) == _CURE_MAX, "a kind of remedy lacks its end");
+
 void sim_ladder_end(World *world, SimProbe *probe, const Event *event) {
         SimLadder *self = probe->remedies;
         bool present = self->running && self->ladder.generation == event->generation;
-        int result = world_chance(world, 100) ? -EIO : 0;
+        SimCure cure = (SimCure)event->run;
+        int result = present || cure == CURE_CALL ? cures[cure](world, self) : -EIO;
 
-        if (result == 0 && world_chance(world, 500))
-                memset(world->outage, 0, sizeof(world->outage));
+        if (result == PENDING) {
+                event_add(world, *event, POLL_USEC);
+                return;
+        }
 
         HOLD(world, ladder_ended(&self->ladder, event->generation, result, world->now) == present,
              "the end of probe %u's remedy, present: %d", probe->index, present);
@@ -144,28 +209,52 @@ void sim_ladder_end(World *world, SimProbe *probe, const Event *event) {
         }
 
         world_note(world, "remedy ends", probe->index, self->ladder.current);
+        world->sights[SIGHT_WORKER_CURED] += cure == CURE_RESTART && result == 0;
         hold_ladder_stopped(world, self, false);
         heard(world, self);
 }
 
 static void begin_run(World *world, SimLadder *self) {
         uint64_t limit = self->ladder.rungs[self->ladder.current].policy.timeout_usec;
+        SimCure cure = self->cures[self->ladder.current];
         Event end = { .kind = EVENT_RUNG,
                       .probe = self->probe->index,
-                      .generation = self->ladder.generation };
+                      .generation = self->ladder.generation,
+                      .run = cure };
 
         world_note(world, "remedy", self->probe->index, self->ladder.current);
         hold_ladder_run(world, self);
-        if (!world_chance(world, 100)) /* else it never ends */
+        if (cure == CURE_REOPEN) {
+                SimLink *link = ladder_link(world, self);
+
+                link->shadow.curing = sim_link_reopen(world, link) != LINK_LATE;
+        } else if (cure == CURE_RESTART) {
+                (void)sim_worker_restart(world, ladder_worker(world, self));
+        }
+
+        if (cure != CURE_CALL)
+                event_add(world, end, POLL_USEC);
+        else if (!world_chance(world, 100)) /* else it never ends */
                 event_add(world, end, random_below(&world->chance, limit + limit / 4));
 }
 
 static void verify(World *world, SimLadder *self) {
         SimProbe *probe = self->probe;
+        ProbeState *state = &probe->health.state;
+        LadderEnd end;
         bool hurried;
 
-        if (probe->health.state.policy.pushed)
+        /* Who tells by himself may have told already, while we were at it. */
+        if (state->policy.pushed) {
+                if (state->answered_usec >= self->ladder.began_usec &&
+                    (state->result == HALE_PASS || state->result == HALE_WARN) &&
+                    ladder_passes(&self->ladder, self->ladder.ended_usec,
+                                  state->verdict != HALE_FAIL, &end))
+                        hold_ladder_over(world, self, &end);
+                if (self->ladder.state == LADDER_IDLE)
+                        hold_ladder_calm(self);
                 return;
+        }
 
         hurried = probe_state_hurry(&probe->health.state, world->now);
         hold_hurried(world, probe, hurried);
@@ -199,7 +288,8 @@ static bool do_wish(World *world, SimLadder *self, LadderWish wish, const Ladder
         }
 }
 
-static void ladder_due(World *world, SimLadder *self) {
+static void ladder_due(World *world, void *owner) {
+        SimLadder *self = owner;
         LadderEnd end;
         bool more;
 
@@ -216,19 +306,12 @@ static void ladder_due(World *world, SimLadder *self) {
                 more = do_wish(world, self, wish, &end);
         } while (more);
 
-        arm(world, self, ladder_deadline(&self->ladder));
+        world_set_timer(world, &self->timer, ladder_deadline(&self->ladder));
         hold_ladder_settled(world, self);
 }
 
-void sim_ladders_turn(World *world) {
-        WheelNode *node;
-
-        while ((node = wheel_pop(&world->ladders, world->now)))
-                ladder_due(world, CONTAINER_OF(node, SimLadder, node));
-}
-
 bool sim_ladders_heal(const World *world) {
-        if (world->health.summary.live)
+        if (world->health.summary.live || world->gate.state > GATE_WITHHELD)
                 return false;
 
         for (unsigned i = 0; i < world->n_probes; i++) {

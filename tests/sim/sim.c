@@ -42,6 +42,37 @@ static const char *const sight_names[] = {
         [SIGHT_RUNG_REFUSED] = "were refused",
         [SIGHT_LADDER_SPENT] = "ladders spent",
         [SIGHT_LADDER_SPARED] = "restarts spared",
+        [SIGHT_LINK_FAILED] = "attempts that failed",
+        [SIGHT_LINK_GAVE_UP] = "were over time",
+        [SIGHT_LINK_UNANSWERED] = "checks without an answer",
+        [SIGHT_LINK_CUT] = "connections cut",
+        [SIGHT_LINK_LATE] = "late news of links",
+        [SIGHT_LINK_TOLD] = "links told to be up",
+        [SIGHT_LINK_REOPENED] = "reopened",
+        [SIGHT_LINK_CURED] = "cured by that",
+        [SIGHT_LINK_TRIAL] = "trials of the breaker",
+        [SIGHT_LINK_LASTED] = "connections that made up for failures",
+        [SIGHT_LINK_BACK] = "links back",
+        [SIGHT_LINK_UNREADY] = "looks at ready closed by a link",
+        [SIGHT_LINK_DANGEROUS] = "at live",
+        [SIGHT_WORKER_DIED] = "deaths of workers",
+        [SIGHT_WORKER_ENDED] = "for good",
+        [SIGHT_WORKER_NO_BEGIN] = "that never began",
+        [SIGHT_WORKER_HUNG] = "that hung",
+        [SIGHT_WORKER_STARVED] = "looks at starved ones",
+        [SIGHT_WORKER_PATIENCE] = "starved for too long",
+        [SIGHT_WORKER_TRACED] = "looks at traced ones",
+        [SIGHT_WORKER_SETTLED] = "settled",
+        [SIGHT_WORKER_ESCALATED] = "escalations",
+        [SIGHT_WORKER_FORGIVEN] = "restarted by hand then",
+        [SIGHT_WORKER_CURED] = "by a remedy",
+        [SIGHT_WORKER_KILLED] = "killed when asked in vain",
+        [SIGHT_THREAD_HUNG] = "threads that hung",
+        [SIGHT_THREAD_BACK] = "and returned",
+        [SIGHT_GROUP] = "restarts of several",
+        [SIGHT_GROUP_JOINED] = "joined",
+        [SIGHT_STOP] = "orderly stops",
+        [SIGHT_STOP_GIVEN_UP] = "workers left behind",
 };
 /* clang-format on */
 
@@ -71,8 +102,12 @@ static void print_last(void) {
                 (void)fprintf(stderr, "%14.6f  %-18s %" PRIu64 " %" PRIu64 "\n",
                               (double)trace->at_usec / 1e6, trace->what, trace->a, trace->b);
         }
-        (void)fprintf(stderr, "world %" PRIu64 ": %u probes, step %" PRIu64 ", time %.6f\n",
-                      world->seed, world->n_probes, world->n_steps, (double)world->now / 1e6);
+        (void)fprintf(stderr,
+                      "world %" PRIu64
+                      ": %u probes, %u links and %u workers among them, step %" PRIu64
+                      ", time %.6f\n",
+                      world->seed, world->n_probes, world->n_links, world->n_workers,
+                      world->n_steps, (double)world->now / 1e6);
         (void)fprintf(stderr, "replay: %s --seed=%" PRIu64 " --worlds=1 --steps=%" PRIu64 "\n",
                       program, world->seed, world->n_steps + 1);
 }

@@ -6,12 +6,13 @@
  *
  * A process made of the real core, in virtual time, and all that is around it: the
  * things that its probes ask, which fail alone and together, answer late or never;
- * a loop that stalls; a machine that sleeps; operators; and a manager that acts as
- * systemd does. Everything follows from one seed.
+ * servers at the other end of its links; its workers, which die, hang, starve and do
+ * not stop; a loop that stalls; a machine that sleeps; operators; and a manager that
+ * acts as systemd does. Everything follows from one seed.
  *
  * The world does what src/service does with the core and no more. What must hold
- * is not here but in invariants.c, which keeps books of its own (Shadow) and is
- * told of everything that happens.
+ * is not here but in invariants.c and the files hold-*.c, which keep books of their own
+ * (Shadow...) and are told of everything that happens.
  */
 
 #include <inttypes.h>
@@ -26,13 +27,27 @@
 #include "core/ladder.h"
 #include "core/random.h"
 #include "core/wheel.h"
+#include "sim/sight.h"
 
 #define OUTAGES_MAX 4
 #define TRACE_MAX 48
 
+typedef struct World World;
+
+/* A deadline of the process other than those of its probes. */
+typedef struct SimTimer {
+        WheelNode node;
+        void (*fire)(World *world, void *owner);
+        void *owner;
+} SimTimer;
+
+#define SIM_TIMER_INIT(function, whose)                                                            \
+        { .node = WHEEL_NODE_INIT, .fire = (function), .owner = (whose) }
+
 /* What invariants.c knows of a probe, from what happened and not from the core. */
 typedef struct Shadow {
         hale_status verdict;
+        unsigned gates; /* that it closes */
         bool active, running, passed_once, stale;
         unsigned n_fail, n_pass;
         uint64_t window;
@@ -54,13 +69,21 @@ typedef struct ShadowRung {
         uint64_t n_runs;
 } ShadowRung;
 
+typedef enum SimCure {
+        CURE_CALL, /* of the program: may end the common cause */
+        CURE_REOPEN,
+        CURE_RESTART,
+        _CURE_MAX,
+} SimCure;
+
 /* The remedies of a probe, and what invariants know of them. */
 typedef struct SimLadder {
         Ladder ladder;
+        SimCure cures[SIM_RUNGS_MAX];
         RungPolicy policies[SIM_RUNGS_MAX];
         unsigned n_rungs;
         uint64_t times[SIM_RUNGS_MAX][SIM_BUDGET_MAX];
-        WheelNode node;
+        SimTimer timer;
         struct SimProbe *probe;
 
         ShadowRung rungs[SIM_RUNGS_MAX];
@@ -84,17 +107,29 @@ typedef struct SimProbe {
         uint32_t generation;
         SimLadder *remedies; /* NULL: none */
 
+        /* Whose state it shows, and is told by; both NULL: it asks or is told something else. */
+        struct SimLink *link;
+        struct SimWorker *worker;
+
         Shadow shadow;
 } SimProbe;
 
 typedef enum EventKind {
         EVENT_ANSWER,
         EVENT_PUSH,
-        EVENT_OUTAGE,
         EVENT_MISHAP,
         EVENT_RUNG, /* a run of a remedy comes to its end */
         EVENT_ACT,  /* the manager acts on a trigger */
-        EVENT_GONE, /* the process has stopped in an orderly way */
+        EVENT_LINK, /* an answer, or the end of a connection */
+        EVENT_TELL, /* the program says of a link what it knows */
+        EVENT_WORKER,
+        EVENT_RELEASE, /* of a worker, by a debugger */
+        EVENT_STOPPED, /* the program has done its part of an orderly stop */
+
+        /* Around the process, whatever that does. */
+        EVENT_OUTAGE,
+        EVENT_SERVER,
+        EVENT_STARVE,
         EVENT_START,
 } EventKind;
 
@@ -103,33 +138,8 @@ typedef struct Event {
         EventKind kind;
         unsigned probe, life, incarnation;
         uint32_t generation;
-        uint64_t run;
+        uint64_t run; /* which one, or what it is about */
 } Event;
-
-/* What a run has met: a simulation that never meets it proves nothing about it. */
-typedef enum Sight {
-        SIGHT_TIMEOUT,
-        SIGHT_LATE,
-        SIGHT_STALE,
-        SIGHT_UNSTALE,
-        SIGHT_WINDOW, /* a verdict that fell for M of N */
-        SIGHT_GAP,
-        SIGHT_HEALED,
-        SIGHT_TRIGGER,
-        SIGHT_ABORT,
-        SIGHT_EXIT,
-        SIGHT_KILL,
-        SIGHT_READY_LOST,
-        SIGHT_RUNG_HEALED,
-        SIGHT_RUNG_IN_VAIN,
-        SIGHT_RUNG_TIMEOUT,
-        SIGHT_RUNG_LATE,
-        SIGHT_RUNG_CANCELED,
-        SIGHT_RUNG_REFUSED,
-        SIGHT_LADDER_SPENT,
-        SIGHT_LADDER_SPARED, /* live was closed, a remedy left, and systemd left alone */
-        _SIGHT_MAX,
-} Sight;
 
 typedef struct Trace {
         uint64_t at_usec;
@@ -140,6 +150,7 @@ typedef struct Trace {
 /* The books of invariants.c about the process as a whole. */
 typedef struct Books {
         uint64_t disturbed_usec; /* until then nothing is expected to be in time */
+        uint64_t gap_usec;       /* the last */
         uint64_t triggered_usec; /* USEC_NEVER if not */
         uint64_t n_bad;          /* fails and stale verdicts since the last gap */
         uint64_t n_pings;
@@ -147,7 +158,7 @@ typedef struct Books {
         bool started, announced;
 } Books;
 
-typedef struct World {
+struct World {
         uint64_t seed;
         Random chance; /* the world's */
         Random jitter; /* the process's */
@@ -157,8 +168,18 @@ typedef struct World {
         size_t n_events, n_events_allocated;
         uint64_t order;
 
-        SimProbe *probes;
+        SimProbe *probes; /* those of links and workers come last */
         unsigned n_probes;
+        struct SimLink *links;
+        unsigned n_links;
+        struct SimWorker *workers;
+        unsigned n_workers;
+        struct SimGroup *groups;
+        unsigned n_groups;
+        bool workers_stopping;
+        uint64_t stopping_usec, stop_by_usec;
+        bool starving;  /* no worker gets a processor */
+        bool schedstat; /* and the kernel says so */
         bool outage[OUTAGES_MAX];
         uint64_t calm_usec; /* between two outages, at most */
 
@@ -173,7 +194,7 @@ typedef struct World {
         Wheel wheel;
         Gate gate;
         bool healing;
-        Wheel ladders;
+        Wheel timers;
 
         /* The manager. */
         uint64_t watchdog_usec;
@@ -187,7 +208,7 @@ typedef struct World {
         uint64_t n_steps;
         Trace trace[TRACE_MAX];
         uint64_t n_trace;
-} World;
+};
 
 void world_init(World *world, uint64_t seed);
 void world_done(World *world);
@@ -209,11 +230,8 @@ void world_end(World *world);
 void world_settle(World *world);
 void world_disturb(World *world, uint64_t until_usec);
 void world_push_event(World *world, EventKind kind, uint64_t after_usec, unsigned probe);
-bool world_wants(const World *world, const SimProbe *probe);
-void world_activate(World *world, SimProbe *probe);
-void world_deactivate(World *world, SimProbe *probe);
+void world_set_timer(World *world, SimTimer *timer, uint64_t at_usec);
 void world_gap(World *world);
-void world_add_probe(World *world, SimProbe *probe);
 bool world_chance(World *world, unsigned of_1000);
 
 /*
@@ -228,11 +246,17 @@ bool world_chance(World *world, unsigned of_1000);
 void world_note(World *world, const char *what, uint64_t a, uint64_t b);
 _Noreturn void world_fail(World *world, const char *format, ...) _printf_(2, 3);
 
-#define HOLD(world, condition, ...)                                                                \
-        do {                                                                                       \
-                if (!(condition))                                                                  \
-                        world_fail(world, "does not hold: " #condition ": " __VA_ARGS__);          \
-        } while (0)
+/* probe.c */
+void sim_probe_add(World *world, SimProbe *probe);
+void sim_probe_activate(World *world, SimProbe *probe);
+void sim_probe_deactivate(World *world, SimProbe *probe);
+bool sim_probe_wanted(const World *world, const SimProbe *probe);
+void sim_probes_activate(World *world, bool anew);
+void sim_probe_due(World *world, SimProbe *probe);
+void sim_probe_answer(World *world, SimProbe *probe, const Event *event);
+void sim_probe_push(World *world, SimProbe *probe);
+void sim_probe_tell(World *world, SimProbe *probe, hale_status result);
+void sim_probe_set_gates(World *world, SimProbe *probe, unsigned gates);
 
 /* ladder.c: remedies */
 void sim_ladder_random(World *world, SimProbe *probe);
@@ -242,37 +266,4 @@ void sim_ladder_silent(World *world, SimProbe *probe);
 void sim_ladder_reset(World *world, SimProbe *probe);
 void sim_ladder_drop(World *world, SimProbe *probe);
 void sim_ladder_end(World *world, SimProbe *probe, const Event *event);
-void sim_ladders_turn(World *world);
 bool sim_ladders_heal(const World *world);
-
-/* hold-ladder.c */
-void hold_ladder_begin(SimLadder *self);
-void hold_ladder_failed(SimLadder *self);
-void hold_ladder_run(World *world, SimLadder *self);
-void hold_ladder_stopped(World *world, SimLadder *self, bool late);
-void hold_ladder_over(World *world, SimLadder *self, const LadderEnd *end);
-void hold_ladder_spent(World *world, SimLadder *self);
-void hold_ladder_calm(SimLadder *self);
-void hold_ladder_settled(World *world, SimLadder *self);
-void hold_ladder_gate(World *world, unsigned actions);
-
-/* invariants.c: told after each of these */
-void hold_init(World *world);
-void hold_activated(World *world, SimProbe *probe, uint64_t spread_usec);
-void hold_deactivated(World *world, SimProbe *probe);
-void hold_hurried(World *world, SimProbe *probe, bool hurried);
-void hold_run(World *world, SimProbe *probe, uint64_t run);
-void hold_timeout(World *world, SimProbe *probe, const ProbeChange *change);
-void hold_stale(World *world, SimProbe *probe, const ProbeChange *change);
-void hold_answer(World *world,
-                 SimProbe *probe,
-                 uint64_t run,
-                 hale_status result,
-                 bool applied,
-                 const ProbeChange *change);
-void hold_push(World *world, SimProbe *probe, hale_status result, const ProbeChange *change);
-void hold_gap(World *world);
-void hold_gate(World *world, GateState before, unsigned actions);
-void hold_settled(World *world);
-void hold_killed(World *world);
-void hold_backoff(World *world, const Backoff *before, uint64_t wait_usec);

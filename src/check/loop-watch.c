@@ -9,14 +9,20 @@
 /* Called before each poll; sd_event_now() is still the end of the one before. */
 static int on_loop_prepare(sd_event_source *source, void *userdata) {
         LoopWatch *watch = userdata;
-        uint64_t woke_usec;
-
-        watch->polled_usec = clock_now_usec(CLOCK_MONOTONIC);
+        uint64_t woke_usec, now_usec = clock_now_usec(CLOCK_MONOTONIC);
 
         /* Returns 1 before the first poll: then there is nothing to measure. */
-        if (sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &woke_usec) == 0)
-                loop_lag_note(watch->lag, woke_usec, watch->polled_usec);
+        if (sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &woke_usec) == 0) {
+                /* The poll was interrupted (EINTR), as by a stop and what continues it, and goes
+                 * on: what has passed since it began has passed in it. */
+                if (woke_usec == watch->woke_usec)
+                        return 0;
 
+                watch->woke_usec = woke_usec;
+                loop_lag_note(watch->lag, woke_usec, now_usec);
+        }
+
+        watch->polled_usec = now_usec;
         return 0;
 }
 

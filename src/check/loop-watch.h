@@ -21,6 +21,7 @@ typedef struct LoopWatch {
         LoopLag *lag; /* not ours */
         sd_event_source *source;
         uint64_t polled_usec; /* when the loop last went to poll */
+        uint64_t woke_usec;   /* and when it came back from the poll before that */
 } LoopWatch;
 
 /* Returns 0, or what sd-event returned. @lag must stay, and @watch where it is, until _done(). */

@@ -8,6 +8,9 @@
 
 #include "check-fixture.h"
 
+#include <signal.h>
+#include <sys/time.h>
+
 #include "check/loop-watch.h"
 #include "core/defaults.h"
 
@@ -103,6 +106,41 @@ static void test_watch(void) {
         fixture_done(&fixture);
 }
 
+static volatile uint64_t interrupted_usec;
+
+static void on_alarm(int number) {
+        (void)number;
+        interrupted_usec = clock_now_usec(CLOCK_MONOTONIC);
+}
+
+/* A poll that a signal has ended goes on: what passed in it is no lag, and it began when it began.
+ */
+static void test_interrupted(void) {
+        const struct itimerval soon = { .it_value.tv_usec = 50 * USEC_PER_MSEC };
+        struct sigaction action = { .sa_handler = on_alarm }, old;
+        LoopLagReader reader;
+        Fixture fixture;
+        LoopWatch watch;
+
+        fixture_init(&fixture);
+        loop_lag_add_reader(&fixture.lag, &reader);
+        g_assert_cmpint(loop_watch_init(&watch, fixture.event, &fixture.lag), ==, 0);
+        g_assert_cmpint(sd_event_run(fixture.event, 0), ==, 0);
+
+        g_assert_cmpint(sigaction(SIGALRM, &action, &old), ==, 0);
+        g_assert_cmpint(setitimer(ITIMER_REAL, &soon, NULL), ==, 0);
+        while (interrupted_usec == 0)
+                g_assert_cmpint(sd_event_run(fixture.event, 20 * USEC_PER_SEC), >=, 0);
+        g_assert_cmpint(sd_event_run(fixture.event, 0), ==, 0);
+        g_assert_cmpuint(watch.polled_usec, <, interrupted_usec);
+        g_assert_cmpuint(loop_lag_read(&reader), <, 50 * USEC_PER_MSEC);
+
+        (void)sigaction(SIGALRM, &old, NULL);
+        loop_watch_done(&watch);
+        loop_lag_remove_reader(&reader);
+        fixture_done(&fixture);
+}
+
 static void test_verdicts(void) {
         Fixture fixture;
         Check *check;
@@ -161,6 +199,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/check/loop-lag/each-reader-sees-a-stall-once", test_readers);
         g_test_add_func("/check/loop-lag/random-walk", test_walk);
         g_test_add_func("/check/loop-watch/sees-handlers-wakes-nobody", test_watch);
+        g_test_add_func("/check/loop-watch/interrupted", test_interrupted);
         g_test_add_func("/check/loop/verdicts", test_verdicts);
         g_test_add_func("/check/loop/limits", test_limits);
         return g_test_run();

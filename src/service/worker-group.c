@@ -138,8 +138,8 @@ static void group_look(const hale_group *group, StrategyMember members[static GR
                                  worker->state == HALE_WORKER_RUNNING ||
                                  worker->state == HALE_WORKER_STOPPING,
                         .stopping = worker->state == HALE_WORKER_STOPPING,
-                        .wanted = worker->policy.mode != HALE_RESTART_TEMPORARY &&
-                                  worker->state != HALE_WORKER_FAILED,
+                        .wanted = worker->again || (worker->policy.mode != HALE_RESTART_TEMPORARY &&
+                                                    worker->state != HALE_WORKER_FAILED),
                 };
         }
 }
@@ -160,7 +160,8 @@ void group_step(hale_group *group) {
         StrategyMember members[GROUP_MEMBERS_MAX];
         StrategyStep step;
 
-        while (group->pending) {
+        /* Who goes starts nobody: what is stopped by now stays so. */
+        while (group->pending && group->service->state == SERVICE_RUNNING) {
                 group_look(group, members);
                 step = strategy_next(members, group->range, group->starting, group->at_usec,
                                      service_now());

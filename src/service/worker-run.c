@@ -130,6 +130,7 @@ void worker_ask(hale_worker *worker, uint64_t limit_usec) {
 }
 
 static void worker_fail(hale_worker *worker) {
+        worker->again = false;
         worker_enter(worker, HALE_WORKER_FAILED);
         worker_spare_end(worker);
         worker_tell_escalated(worker);
@@ -171,6 +172,7 @@ static void worker_died(hale_worker *worker, bool success) {
         }
 
         if (decision == RESTART_NOT) {
+                worker->ended_well = success;
                 worker_enter(worker, HALE_WORKER_ENDED);
                 worker_spare_end(worker);
                 worker_tell_ended(worker, success);
@@ -194,6 +196,7 @@ static void worker_stopped(hale_worker *worker) {
                 return;
         }
 
+        worker->ended_well = true;
         worker_enter(worker, worker->policy.mode == HALE_RESTART_TEMPORARY && !worker->again
                                      ? HALE_WORKER_ENDED
                                      : HALE_WORKER_WAITING);
@@ -201,7 +204,7 @@ static void worker_stopped(hale_worker *worker) {
                 workers_stop_next(worker->service);
         else if (worker->group && worker->group->pending)
                 group_step(worker->group);
-        else if (worker->again)
+        else if (worker->again && worker->service->state == SERVICE_RUNNING)
                 worker_start(worker);
 }
 
@@ -212,6 +215,7 @@ static void worker_gone(hale_worker *worker, const WorkerExit *end) {
         worker->died_usec = service_now();
         worker->told_pid = worker->is_thread ? 0 : worker->active->last_pid;
         worker->killed = false;
+        worker_gate_live(worker, false); /* what a thread closed that hung, and is back */
         worker_beat_end(worker);
         worker_set_timer(worker, &worker->timer, USEC_NEVER);
         service->clock_usec = worker->died_usec;
@@ -349,10 +353,12 @@ _public_ int hale_worker_restart(hale_worker *worker) {
 
         restart_forgive(&worker->restart);
         worker_gate_live(worker, false);
+        worker->again = true;
         if (worker_is_bound(worker)) {
+                if (worker->state == HALE_WORKER_FAILED)
+                        worker_enter(worker, HALE_WORKER_WAITING);
                 group_restart(worker->group, worker, service_now());
         } else if (worker_is_alive(worker)) {
-                worker->again = true;
                 worker_ask(worker, worker->stop_usec);
         } else if (worker->start_error == 0) {
                 worker_set_timer(worker, &worker->timer, USEC_NEVER);

@@ -94,7 +94,8 @@ void worker_tell_anew(hale_worker *worker) {
                 worker_push(worker, HALE_WARN, "%s", worker->killed ? "was killed" : "stopping");
                 break;
         case HALE_WORKER_ENDED:
-                worker_push(worker, HALE_PASS, "%s", worker->exit_text);
+                worker_push(worker, worker->ended_well ? HALE_PASS : HALE_FAIL, "%s",
+                            worker->exit_text);
                 break;
         case HALE_WORKER_FAILED:
                 worker_push(worker, HALE_FAIL, "%s", worker->exit_text);

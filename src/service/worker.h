@@ -54,9 +54,10 @@ struct hale_worker {
 
         hale_worker_state state;
         bool asked;    /* to stop: its end is not held against it */
-        bool again;    /* is started again when it has stopped */
+        bool again;    /* somebody wants it started, whatever its policy */
         bool killed;   /* and not gone yet */
         bool given_up; /* it does not go, and nobody waits for it any more */
+        bool ended_well;
         int start_error;
         uint64_t stop_limit_usec; /* that it was given when it was asked */
         uint64_t died_usec;       /* 0: not yet */

@@ -8,6 +8,7 @@
  *   --group=NAME:STRATEGY    0, 1, 2 as in hale_strategy; before its members
  *   --heap=MIB               so much dirty memory in the service
  *   --sigchld=handler|reap|ignore
+ *   --drain=USEC
  *   --untidy                 with a blocked signal and a file that would be inherited
  *
  * WHAT is a row of the table of behaviours, KEY one of those of settings[]. It does
@@ -58,6 +59,18 @@ static int once(hale_worker *worker, void *userdata) {
         (void)userdata;
         say("begins", hale_worker_get_name(worker));
         return 0;
+}
+
+/* Hangs as a thread may, the first time, and comes back from it with an error. */
+static int dozes(hale_worker *worker, void *userdata) {
+        static bool dozed;
+
+        if (dozed)
+                return steady(worker, userdata);
+        dozed = true;
+        say("begins", hale_worker_get_name(worker));
+        (void)poll(NULL, 0, 600);
+        return -EHOSTUNREACH;
 }
 
 static int fails(hale_worker *worker, void *userdata) {
@@ -170,7 +183,7 @@ static const struct {
 } behaviours[] = {
         { "steady", steady }, { "once", once },   { "fails", fails },     { "hangs", hangs },
         { "spins", spins },   { "deaf", deaf },   { "closes", closes },   { "bomb", bomb },
-        { "exits", exits },   { "looks", looks }, { "babbles", babbles },
+        { "exits", exits },   { "looks", looks }, { "babbles", babbles }, { "dozes", dozes },
 };
 
 static hale_group *group;
@@ -268,6 +281,8 @@ static int set_option(const char *option) {
                 return signal(SIGCHLD, on_sigchld) == SIG_ERR ? -errno : 0;
         if (strcmp(option, "--sigchld=ignore") == 0)
                 return signal(SIGCHLD, SIG_IGN) == SIG_ERR ? -errno : 0;
+        if (sscanf(option, "--drain=%lu", &n) == 1)
+                return hale_service_set_drain_usec(service, n);
         if (sscanf(option, "--group=g:%lu", &n) == 1)
                 return hale_service_add_group(service, &group, "g", (hale_strategy)n);
         return -EINVAL;

@@ -23,7 +23,16 @@ static uint64_t group_span(const SimGroup *group) {
         return span;
 }
 
-void hold_group(World *world, SimGroup *group, bool joined) {
+/* Who is concerned, by the words of hale/worker.h: all, or those from the dead one on. */
+void hold_group(World *world, const SimWorker *dead, bool joined) {
+        SimGroup *group = dead->group;
+        unsigned from = group->strategy == HALE_ONE_FOR_ALL ? 0 : dead->member;
+
+        group->from = joined ? MIN(group->from, from) : from;
+        HOLD(world, group->strategy != HALE_ONE_FOR_ONE, "worker %u dies alone",
+             dead->probe->index);
+        HOLD(world, group->range.first == group->from && group->range.last == group->n_members - 1,
+             "for worker %u, %u to %u", dead->probe->index, group->range.first, group->range.last);
         group->until_usec = MAX(world->now, group->at_usec) +
                             hold_slack(usec_sub(group->at_usec, world->now)) + group_span(group);
         world->sights[SIGHT_GROUP]++;

@@ -50,8 +50,9 @@ void hold_worker_start(World *world, SimWorker *self) {
         HOLD_WORKER(world, !shadow->alive, self, "is started while it is alive");
         HOLD_WORKER(world, !shadow->escalated, self, "is started after it escalated");
         HOLD_WORKER(world,
-                    !shadow->ended || (sim_worker_is_bound(self) &&
-                                       self->policy.mode != HALE_RESTART_TEMPORARY),
+                    !shadow->ended || shadow->wanted ||
+                            (sim_worker_is_bound(self) &&
+                             self->policy.mode != HALE_RESTART_TEMPORARY),
                     self, "is started after it ended");
         HOLD_WORKER(world, world->now >= shadow->earliest_usec, self, "is started early");
         if (sim_worker_is_bound(self) && self->died)
@@ -61,7 +62,7 @@ void hold_worker_start(World *world, SimWorker *self) {
                             "is started late");
 
         shadow->alive = true;
-        shadow->ended = shadow->asked = shadow->killed = shadow->hung = false;
+        shadow->ended = shadow->asked = shadow->killed = shadow->hung = shadow->wanted = false;
         shadow->started_usec = world->now;
         shadow->begun_usec = 0;
         shadow->earliest_usec = 0;
@@ -213,6 +214,7 @@ void hold_worker_decided(World *world,
         } else {
                 HOLD_WORKER(world, is_too_often(world, self), self, "escalates without need");
                 shadow->escalated = true;
+                shadow->wanted = false;
                 self->probe->shadow.gates |= HALE_GATE_LIVE;
                 world->sights[SIGHT_WORKER_ESCALATED]++;
         }
@@ -236,6 +238,7 @@ void hold_worker_restart(World *world, SimWorker *self) {
 
         world->sights[SIGHT_WORKER_FORGIVEN] += shadow->escalated;
         shadow->escalated = shadow->ended = false;
+        shadow->wanted = true;
         shadow->n_waits = shadow->n_restarts = 0;
         shadow->earliest_usec = 0;
         shadow->latest_usec = USEC_NEVER;
@@ -266,6 +269,17 @@ static uint64_t hung_by(const World *world, const SimWorker *self) {
         return MIN(MAX(since, disturbed) + process->waited_usec + 2 * (limit + slack), patience);
 }
 
+/* It is not there: somebody is to start it, and in time. */
+static bool is_awaited(const World *world, const SimWorker *self) {
+        const ShadowWorker *shadow = &self->shadow;
+
+        if (sim_worker_is_bound(self))
+                return self->group->pending ||
+                       (self->policy.mode == HALE_RESTART_TEMPORARY && !shadow->wanted);
+
+        return shadow->latest_usec != USEC_NEVER && hold_in_time(world, shadow->latest_usec);
+}
+
 static void hold_worker_settled(World *world, const SimWorker *self) {
         const ShadowWorker *shadow = &self->shadow;
         hale_status verdict = self->probe->shadow.verdict;
@@ -292,8 +306,8 @@ static void hold_worker_settled(World *world, const SimWorker *self) {
                 return;
 
         if (!shadow->alive)
-                HOLD_WORKER(world, hold_in_time(world, shadow->latest_usec), self,
-                            "is not started again");
+                HOLD_WORKER(world, shadow->ended || shadow->escalated || is_awaited(world, self),
+                            self, "is not started again");
         else if (shadow->begun_usec == 0 && !shadow->asked && !shadow->killed)
                 HOLD_WORKER(world,
                             hold_in_time(world, shadow->started_usec + WORKER_START_USEC +

@@ -66,7 +66,7 @@ void sim_group_restart(World *world, SimWorker *self, uint64_t at_usec) {
         group->at_usec = joined ? MAX(group->at_usec, at_usec) : at_usec;
         group->pending = true;
         group->starting = false;
-        hold_group(world, group, joined);
+        hold_group(world, self, joined);
         sim_group_step(world, group);
 }
 
@@ -79,8 +79,8 @@ static void group_look(const SimGroup *group, StrategyMember members[static SIM_
                                  worker->state == HALE_WORKER_RUNNING ||
                                  worker->state == HALE_WORKER_STOPPING,
                         .stopping = worker->state == HALE_WORKER_STOPPING,
-                        .wanted = worker->policy.mode != HALE_RESTART_TEMPORARY &&
-                                  worker->state != HALE_WORKER_FAILED,
+                        .wanted = worker->again || (worker->policy.mode != HALE_RESTART_TEMPORARY &&
+                                                    worker->state != HALE_WORKER_FAILED),
                 };
         }
 }

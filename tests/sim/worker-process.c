@@ -68,8 +68,9 @@ void sim_process_live(const World *world, SimProcess *self, uint64_t until) {
         }
 }
 
-/* There are processors again: who has waited for one gets it, and the kernel adds up how long. */
-static void process_wake(SimProcess *self, uint64_t now_usec) {
+/* There are processors again: who has waited for one gets it, and the kernel adds up how long. Some
+ * have work left then before they beat. */
+static void process_wake(World *world, SimProcess *self, uint64_t now_usec) {
         if (self->waits_usec == 0)
                 return;
 
@@ -80,6 +81,12 @@ static void process_wake(SimProcess *self, uint64_t now_usec) {
                 return;
 
         self->hangs_usec = MAX(self->hangs_usec, now_usec + 1);
+        if (world_chance(world, 500)) {
+                self->next_beat_usec =
+                        now_usec + random_between(&world->chance, 1, self->period_usec / 2 + 1);
+                return;
+        }
+
         self->beat_usec = now_usec;
         self->next_beat_usec = now_usec + self->period_usec;
         self->could_usec = self->unseen_usec = 0;
@@ -113,7 +120,7 @@ void sim_starve(World *world) {
                 sim_process_live(world, process, world->now);
                 world->starving = !world->starving;
                 if (!world->starving && process->alive)
-                        process_wake(process, MAX(world->now, process->lived_usec));
+                        process_wake(world, process, MAX(world->now, process->lived_usec));
         }
 
         world_push_event(world, EVENT_STARVE,
@@ -170,7 +177,8 @@ void sim_workers_freeze(World *world, uint64_t length_usec) {
                 process->disturbed_usec = process->lived_usec;
                 process->next_beat_usec = usec_add(process->next_beat_usec, length_usec);
                 process->hangs_usec = usec_add(process->hangs_usec, length_usec);
-                if (!is_excused(self, process->lived_usec))
+                if ((length_usec < GAP_USEC || world->stopping) &&
+                    !is_excused(self, process->lived_usec))
                         process->unseen_usec += length_usec;
         }
 }

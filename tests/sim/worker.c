@@ -146,6 +146,7 @@ static void worker_died(World *world, SimWorker *self, bool success) {
                 sim_worker_show(world, self, success ? HALE_PASS : HALE_FAIL);
         } else if (decision == RESTART_ESCALATE) {
                 self->state = HALE_WORKER_FAILED;
+                self->again = false;
                 sim_worker_show(world, self, HALE_FAIL);
                 sim_worker_gate_live(world, self, true);
         } else {
@@ -264,10 +265,12 @@ bool sim_worker_restart(World *world, SimWorker *self) {
         hold_worker_restart(world, self);
         restart_forgive(&self->restart);
         sim_worker_gate_live(world, self, false);
+        self->again = true;
         if (sim_worker_is_bound(self)) {
+                if (self->state == HALE_WORKER_FAILED)
+                        self->state = HALE_WORKER_WAITING;
                 sim_group_restart(world, self, world->now);
         } else if (sim_worker_is_alive(self)) {
-                self->again = true;
                 sim_worker_ask(world, self, self->stop_usec);
         } else if (!self->unborn) {
                 world_set_timer(world, &self->timer, USEC_NEVER);

@@ -48,6 +48,7 @@ typedef struct SimProcess {
 typedef struct ShadowWorker {
         bool alive, asked, killed, escalated;
         bool ended, ended_well; /* for good */
+        bool wanted;            /* by somebody, whatever its policy */
         bool hung;              /* found to be so */
         uint64_t started_usec;
         uint64_t begun_usec;                 /* its present run; 0: none */
@@ -67,7 +68,9 @@ typedef struct SimGroup {
         uint64_t at_usec;
         SimTimer timer;
 
-        uint64_t until_usec; /* of hold-worker.c: a restart is over by then */
+        /* Of hold-group.c: from whom on, and by when it is over. */
+        unsigned from;
+        uint64_t until_usec;
 } SimGroup;
 
 typedef struct SimWorker {
@@ -155,6 +158,6 @@ void hold_worker_restart(World *world, SimWorker *self);
 void hold_workers_settled(World *world);
 
 /* hold-group.c */
-void hold_group(World *world, SimGroup *group, bool joined);
+void hold_group(World *world, const SimWorker *dead, bool joined);
 void hold_groups_settled(World *world);
 void hold_workers_stopped(World *world);

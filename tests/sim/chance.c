@@ -125,9 +125,11 @@ static void befall_stall(World *world) {
 
 /* A debugger, or the freezer: time goes on, for the manager too. What is short is not noticed. */
 static void befall_freeze(World *world) {
-        uint64_t length = world_chance(world, 300)
-                                  ? random_below(&world->chance, GAP_USEC)
-                                  : random_between(&world->chance, GAP_USEC, USEC_PER_HOUR);
+        uint64_t length =
+                world_chance(world, 300)
+                        ? random_below(&world->chance, GAP_USEC)
+                        : random_between(&world->chance, GAP_USEC,
+                                         USEC_PER_HOUR >> random_below(&world->chance, 11));
 
         world_note(world, "freeze", length, 0);
         sim_workers_freeze(world, length);

@@ -127,13 +127,14 @@ void wheel_set(Wheel *wheel, WheelNode *node, uint64_t at_usec) {
 
 /* The first tick at which a slot of @level is due, or UINT64_MAX. */
 static uint64_t level_next(const Wheel *wheel, unsigned level) {
-        unsigned shift = level_shift(level);
-        uint64_t base = (wheel->tick + (UINT64_C(1) << shift) - 1) >> shift;
-        uint64_t bits = wheel->pending[level];
-        unsigned from = (unsigned)(base & SLOT_MASK);
+        uint64_t bits = wheel->pending[level], base;
+        unsigned shift = level_shift(level), from;
 
         if (!bits)
                 return UINT64_MAX;
+
+        base = (wheel->tick + (UINT64_C(1) << shift) - 1) >> shift;
+        from = (unsigned)(base & SLOT_MASK);
 
         /* Turn the word so that bit 0 is the slot that is due next. */
         if (from > 0)

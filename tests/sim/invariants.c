@@ -443,7 +443,10 @@ void hold_settled(World *world) {
                 HOLD(world, world->now - world->pinged_usec <= period,
                      "well, and silent for %" PRIu64, world->now - world->pinged_usec);
 
-        if (world->books.checks++ % (1 + world->n_probes / 8) != 0)
+        /* What stays so once it was so is looked at when it is. */
+        if (world->books.checks++ % (1 + world->n_probes / 8) != 0 &&
+            world->health.started == world->books.started &&
+            world->health.announced == world->books.announced)
                 return;
 
         hold_summary(world);

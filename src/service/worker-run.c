@@ -181,7 +181,12 @@ static void worker_died(hale_worker *worker, bool success) {
         } else {
                 worker_enter(worker, HALE_WORKER_WAITING);
                 worker_start_again(worker, at_usec, at_usec - now_usec);
+                return;
         }
+
+        /* It may have been waited for: killed, it is not asked any more. */
+        if (worker->group && worker->group->pending)
+                group_step(worker->group);
 }
 
 /* It stopped because it was asked to. */

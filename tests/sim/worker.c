@@ -152,7 +152,12 @@ static void worker_died(World *world, SimWorker *self, bool success) {
         } else {
                 self->state = HALE_WORKER_WAITING;
                 worker_start_again(world, self, at_usec);
+                return;
         }
+
+        /* It may have been waited for: killed, it is not asked any more. */
+        if (self->group && self->group->pending)
+                sim_group_step(world, self->group);
 }
 
 /* It stopped because it was asked to. */

@@ -103,7 +103,7 @@ void world_settle(World *world) {
         if (health_update(&world->health, world->now, &old))
                 world_note(world, "health", world->health.summary.status,
                            world->health.summary.live * 2U + world->health.summary.ready);
-        if (!old.started && world->health.summary.started) {
+        if (!old.started && world->health.summary.started && !world->stopping) {
                 sim_probes_activate(world, false);
                 (void)health_update(&world->health, world->now, &ignored);
         }

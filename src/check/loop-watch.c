@@ -18,12 +18,28 @@ static int on_loop_prepare(sd_event_source *source, void *userdata) {
                 if (woke_usec == watch->woke_usec)
                         return 0;
 
+                if (woke_usec - watch->polled_usec > watch->until_usec - watch->from_usec) {
+                        watch->from_usec = watch->polled_usec;
+                        watch->until_usec = woke_usec;
+                }
                 watch->woke_usec = woke_usec;
                 loop_lag_note(watch->lag, woke_usec, now_usec);
         }
 
         watch->polled_usec = now_usec;
         return 0;
+}
+
+uint64_t loop_watch_overslept(LoopWatch *watch, uint64_t due_usec, uint64_t woken_usec) {
+        uint64_t before, now;
+
+        assert(watch);
+
+        before = usec_sub(watch->until_usec, MAX(due_usec, watch->from_usec));
+        now = usec_sub(woken_usec, MAX(due_usec, watch->polled_usec));
+        if (due_usec != USEC_NEVER)
+                watch->from_usec = watch->until_usec = 0;
+        return MAX(before, now);
 }
 
 /* The source is there for its prepare callback only: its time never comes. */

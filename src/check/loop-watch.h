@@ -20,11 +20,20 @@
 typedef struct LoopWatch {
         LoopLag *lag; /* not ours */
         sd_event_source *source;
-        uint64_t polled_usec; /* when the loop last went to poll */
-        uint64_t woke_usec;   /* and when it came back from the poll before that */
+        uint64_t polled_usec;           /* when the loop last went to poll */
+        uint64_t woke_usec;             /* and when it came back from the poll before that */
+        uint64_t from_usec, until_usec; /* the longest poll since somebody asked, but the last */
 } LoopWatch;
 
 /* Returns 0, or what sd-event returned. @lag must stay, and @watch where it is, until _done(). */
 int loop_watch_init(LoopWatch *watch, sd_event *event, LoopLag *lag);
+
+/*
+ * How long after @due_usec the loop was still in a poll, of those since this was last
+ * asked up to the one from which it woke at @woken_usec: what is due ends a poll, so in
+ * all that time nothing ran, by no fault of the loop's. Somebody else's source may have
+ * been dispatched since, and another poll come and gone.
+ */
+uint64_t loop_watch_overslept(LoopWatch *watch, uint64_t due_usec, uint64_t woken_usec);
 
 void loop_watch_done(LoopWatch *watch);

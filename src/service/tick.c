@@ -81,17 +81,13 @@ static void service_gap(hale_service *service, uint64_t gap_usec, uint64_t now_u
         service_watch_step(service);
 }
 
-/*
- * @polled_usec: when the loop last went to poll; @woken_usec: when it came back.
- * Whoever was due in between was late for want of a running process: returns true.
- */
+/* Whoever was due while the loop polled was late for want of a running process: returns true. */
 static bool service_look_for_gap(hale_service *service, uint64_t due_usec, uint64_t woken_usec) {
         uint64_t slept = slept_usec();
         uint64_t gap = usec_sub(slept, service->sleep_usec);
-        uint64_t waiting = MAX(due_usec, service->loop_watch.polled_usec);
 
         service->sleep_usec = slept;
-        gap = MAX(gap, usec_sub(woken_usec, waiting));
+        gap = MAX(gap, loop_watch_overslept(&service->loop_watch, due_usec, woken_usec));
         if (gap <= GAP_USEC)
                 return false;
 

@@ -141,6 +141,37 @@ static void test_interrupted(void) {
         fixture_done(&fixture);
 }
 
+/* That a poll lasted longer than it should have is seen also when others came first. */
+static void test_overslept(void) {
+        uint64_t began, woken;
+        Fixture fixture;
+        LoopWatch watch;
+
+        fixture_init(&fixture);
+        g_assert_cmpint(loop_watch_init(&watch, fixture.event, &fixture.lag), ==, 0);
+        g_assert_cmpint(sd_event_run(fixture.event, 0), ==, 0);
+
+        began = clock_now_usec(CLOCK_MONOTONIC);
+        g_assert_cmpint(sd_event_run(fixture.event, 50 * USEC_PER_MSEC), ==, 0);
+        for (unsigned i = 0; i < 3; i++)
+                g_assert_cmpint(sd_event_run(fixture.event, 0), ==, 0);
+
+        g_assert_cmpint(sd_event_now(fixture.event, CLOCK_MONOTONIC, &woken), ==, 0);
+        g_assert_cmpuint(loop_watch_overslept(&watch, began + 10 * USEC_PER_MSEC, woken), >=,
+                         40 * USEC_PER_MSEC);
+        /* It is told once, and not to whom it did not concern. */
+        g_assert_cmpuint(loop_watch_overslept(&watch, began + 10 * USEC_PER_MSEC, woken), <,
+                         40 * USEC_PER_MSEC);
+
+        g_assert_cmpint(sd_event_run(fixture.event, 50 * USEC_PER_MSEC), ==, 0);
+        g_assert_cmpint(sd_event_run(fixture.event, 0), ==, 0);
+        g_assert_cmpuint(loop_watch_overslept(&watch, clock_now_usec(CLOCK_MONOTONIC), woken), ==,
+                         0);
+
+        loop_watch_done(&watch);
+        fixture_done(&fixture);
+}
+
 static void test_verdicts(void) {
         Fixture fixture;
         Check *check;
@@ -200,6 +231,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/check/loop-lag/random-walk", test_walk);
         g_test_add_func("/check/loop-watch/sees-handlers-wakes-nobody", test_watch);
         g_test_add_func("/check/loop-watch/interrupted", test_interrupted);
+        g_test_add_func("/check/loop-watch/overslept", test_overslept);
         g_test_add_func("/check/loop/verdicts", test_verdicts);
         g_test_add_func("/check/loop/limits", test_limits);
         return g_test_run();

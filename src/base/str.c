@@ -133,19 +133,6 @@ size_t utf8_sequence(const char *s, size_t n) {
         return length;
 }
 
-bool utf8_is_valid(const char *s) {
-        size_t n, length;
-
-        assert(s);
-
-        for (n = strlen(s); n > 0; s += length, n -= length) {
-                length = utf8_sequence(s, n);
-                if (length == 0)
-                        return false;
-        }
-        return true;
-}
-
 /* C0, DEL, C1 (U+0080..9F), LINE and PARAGRAPH SEPARATOR, and the bidirectional controls that
  * make a line read otherwise than it is written. */
 static bool is_control(const char *s, size_t length) {

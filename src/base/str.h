@@ -59,9 +59,6 @@ bool str_starts(const char *string, const char *prefix);
 /* Length of the valid UTF-8 sequence at @s (at most @n bytes), or 0 if there is none. */
 size_t utf8_sequence(const char *s, size_t n);
 
-/* Whether all of @s is UTF-8. */
-bool utf8_is_valid(const char *s);
-
 /* Hides what follows "password=", "passwd=", "pwd=", "token=" and "secret=" (or ":", also in
  * JSON), and the user information of URLs ("//user:secret@"), in place. */
 void str_redact(char *string);

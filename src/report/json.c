@@ -182,8 +182,7 @@ static void add_previous_run(JsonBuilder *root, const char *previous_run) {
         json_tokener *tokener;
         json_object *record;
 
-        /* json-c 0.18 takes all that is not ASCII for invalid, if asked to look. */
-        if (!previous_run || !utf8_is_valid(previous_run))
+        if (!previous_run)
                 return;
 
         tokener = json_tokener_new_ex(PREVIOUS_RUN_DEPTH);
@@ -192,7 +191,8 @@ static void add_previous_run(JsonBuilder *root, const char *previous_run) {
                 return;
         }
 
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        /* Not JSON_TOKENER_STRICT: with it json-c 0.18 refuses all that is not ASCII. */
+        json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
         record = json_tokener_parse_ex(tokener, previous_run, (int)strlen(previous_run) + 1);
         json_tokener_free(tokener);
 

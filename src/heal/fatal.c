@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/macro.h"
@@ -14,6 +15,7 @@ static const int fatal_signals[] = { SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE, S
 
 static _Atomic(RecorderFrames *) fatal_place;
 static uint32_t fatal_run;
+static pid_t fatal_pid; /* a fork has our handlers and our record, but its end is not ours */
 static atomic_flag said = ATOMIC_FLAG_INIT;
 
 static void on_fatal(int number, siginfo_t *info, void *ucontext) {
@@ -22,7 +24,7 @@ static void on_fatal(int number, siginfo_t *info, void *ucontext) {
         int saved = errno;
 
         /* The first is the cause, also if a second one interrupts us, or another thread is hit. */
-        if (place && !atomic_flag_test_and_set(&said)) {
+        if (place && getpid() == fatal_pid && !atomic_flag_test_and_set(&said)) {
                 RecorderFrames frames;
 
                 memset(&frames, 0, sizeof(frames));
@@ -64,6 +66,7 @@ void fatal_install(RecorderFrames *place, uint32_t run) {
         assert(place);
 
         fatal_run = run;
+        fatal_pid = getpid();
         atomic_flag_clear(&said);
         atomic_store(&fatal_place, place);
         (void)sigemptyset(&action.sa_mask);

@@ -9,7 +9,7 @@
  * and stack into the record, lets the signal have its default way again, and returns to
  * die of it. So the core dump shows what it would have shown, and nobody sees that we
  * were there. The handler touches only memory that is there already: no lock, no
- * allocation, no stdio (signal-safety(7)).
+ * allocation, no stdio (signal-safety(7)). What a fork of the program dies of is not told.
  *
  * A crash from a stack that has overflown leaves no last words, unless the program gave
  * its thread an alternate one (sigaltstack(2)).

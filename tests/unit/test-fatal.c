@@ -60,6 +60,19 @@ static void take_over_first(void) {
         (void)signal(SIGABRT, on_own);
 }
 
+/* What befalls a fork of the program is not the end of the service. */
+static void die_as_fork(void) {
+        int status = 0;
+        pid_t pid = fork();
+
+        if (pid == 0)
+                die_by_abort();
+        _exit(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+                              WTERMSIG(status) == SIGABRT
+                      ? 33
+                      : 34);
+}
+
 typedef struct Row {
         const char *name;
         void (*before)(void);
@@ -74,6 +87,7 @@ static const Row rows[] = {
         { "abort", NULL, die_by_abort, SIGABRT, "die_by_abort", FALSE },
         { "kill", NULL, die_by_kill, SIGABRT, "die_by_kill", FALSE },
         { "from-elsewhere", NULL, wait_for_death, SIGABRT, "wait_for_death", TRUE },
+        { "fork", NULL, die_as_fork, 0, NULL, FALSE },
         { "own-handler", take_over_first, die_by_kill, 0, NULL, FALSE },
 };
 

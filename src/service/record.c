@@ -284,6 +284,9 @@ void service_record_stop(hale_service *service, int result) {
         service_record_state(service);
         service->record.stop_said = true;
 
+        /* Also of a start that failed: whoever gets here has not crashed in the restoring. */
+        recorder_restore_end(service->record.recorder.area);
+
         /* From here on the program need not turn the loop. */
         service_blame_done(service);
 }

@@ -243,10 +243,11 @@
 /* One line of the history; reasons in full are in the state and the journal. */
 #define RECORDER_TEXT_MAX 84
 
-/* Changes of probes that are recorded in a window, so that one storm does not push out the history
- * before it; what is left out is counted. */
-#define RECORDER_PROBES_MAX 64U
-#define RECORDER_WINDOW_USEC (10 * USEC_PER_SEC)
+/* Of each kind of change that may come in storms so many are recorded at once, and then one in so
+ * long: what flaps each minute is recorded in full, and a storm leaves what was before it. What is
+ * left out is counted. */
+#define RECORDER_BURST_MAX 32U
+#define RECORDER_REFILL_USEC (30 * USEC_PER_SEC)
 
 /* Frames of a stack: from the hanging call up to main(), through the loop and the library, takes
  * about twenty. */

@@ -50,7 +50,7 @@ typedef enum RecorderKind {
         RECORD_GAP,   /* @value: how long nothing ran */
         RECORD_MAINTENANCE,
         RECORD_FAULT,   /* injected on purpose */
-        RECORD_SKIPPED, /* @value: changes of probes that were too many to record */
+        RECORD_SKIPPED, /* @value: changes of the kind @name that were too many to record */
         _RECORDER_KIND_MAX,
 } RecorderKind;
 

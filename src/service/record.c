@@ -42,8 +42,48 @@ static void record_write(hale_service *service, RecorderEntry *entry, const char
         service_record_keep(service);
 }
 
-static void name_entry(RecorderEntry *entry, const char *name) {
+/* What a program, its workers or its peers can make happen as often as they like. */
+static bool comes_in_storms(RecorderKind kind) {
+        return kind == RECORD_PROBE || kind == RECORD_HEALTH || kind == RECORD_LINK ||
+               kind == RECORD_WORKER || kind == RECORD_REMEDY;
+}
+
+/* False when this storm has been recorded enough of. */
+static bool may_record(hale_service *service, RecorderKind kind) {
+        Allowance *allowance = &service->record.allowances[kind];
+        uint64_t now_usec = service_now(), whole_usec = MAX(allowance->whole_usec, now_usec);
+
+        if (!comes_in_storms(kind))
+                return true;
+
+        if (whole_usec - now_usec > (RECORDER_BURST_MAX - 1) * RECORDER_REFILL_USEC) {
+                allowance->n_skipped++;
+                return false;
+        }
+
+        allowance->whole_usec = whole_usec + RECORDER_REFILL_USEC;
+        return true;
+}
+
+static void record_entry(hale_service *service,
+                         RecorderEntry *entry,
+                         const char *name,
+                         const char *text) {
+        RecorderKind kind = (RecorderKind)entry->kind;
+        Allowance *allowance = &service->record.allowances[kind];
+        RecorderEntry skipped = { .kind = RECORD_SKIPPED, .value = allowance->n_skipped };
+
+        if (!is_open(service) || !may_record(service, kind))
+                return;
+
+        if (skipped.value > 0) {
+                (void)snprintf(skipped.name, sizeof(skipped.name), "%s",
+                               recorder_kind_to_string(kind));
+                allowance->n_skipped = 0;
+                record_write(service, &skipped, "changes in a storm");
+        }
         (void)snprintf(entry->name, sizeof(entry->name), "%s", name ? name : "");
+        record_write(service, entry, text);
 }
 
 void service_record_event(hale_service *service,
@@ -53,11 +93,7 @@ void service_record_event(hale_service *service,
                           const char *text) {
         RecorderEntry entry = { .kind = (uint16_t)kind, .value = value };
 
-        if (!is_open(service))
-                return;
-
-        name_entry(&entry, name);
-        record_write(service, &entry, text);
+        record_entry(service, &entry, name, text);
 }
 
 void service_record_change(hale_service *service,
@@ -72,37 +108,13 @@ void service_record_change(hale_service *service,
                 .to = (uint8_t)to,
         };
 
-        if (!is_open(service))
-                return;
-
-        name_entry(&entry, name);
-        record_write(service, &entry, text);
-}
-
-/* False when this storm has been recorded enough of. */
-static bool may_record(hale_service *service) {
-        Record *record = &service->record;
-        uint64_t now_usec = service_now();
-        uint64_t n_skipped = usec_sub(record->n_probes, RECORDER_PROBES_MAX);
-
-        if (now_usec - record->since_usec >= RECORDER_WINDOW_USEC) {
-                record->since_usec = now_usec;
-                record->n_probes = 0;
-                if (n_skipped > 0)
-                        service_record_event(service, RECORD_SKIPPED, NULL, n_skipped,
-                                             "changes of probes in a storm");
-        }
-
-        return ++record->n_probes <= RECORDER_PROBES_MAX;
+        record_entry(service, &entry, name, text);
 }
 
 void service_record_probe(hale_service *service,
                           const HealthProbe *probe,
                           hale_status from,
                           hale_status to) {
-        if (!is_open(service) || !may_record(service))
-                return;
-
         service_record_change(service, RECORD_PROBE, probe->name, from, to,
                               probe->state.stale ? "no news for too long" : probe->output);
 }

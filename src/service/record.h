@@ -17,15 +17,20 @@
 #include "report/journal.h"
 #include "report/recorder.h"
 
+/* How many changes of one kind may still be recorded. */
+typedef struct Allowance {
+        uint64_t whole_usec; /* when it is back at its most */
+        uint64_t n_skipped;  /* that were not recorded, and not told of so far */
+} Allowance;
+
 typedef struct Record {
         Recorder recorder;
         RecorderState state;
-        uint64_t sequence;   /* of the last entry */
-        bool prepared;       /* for last words: what they need is loaded */
-        bool kept;           /* systemd has a descriptor of it */
-        bool stop_said;      /* nothing is written after the end */
-        uint64_t since_usec; /* the window for changes of probes, and their number in it */
-        unsigned n_probes;
+        uint64_t sequence; /* of the last entry */
+        bool prepared;     /* for last words: what they need is loaded */
+        bool kept;         /* systemd has a descriptor of it */
+        bool stop_said;    /* nothing is written after the end */
+        Allowance allowances[_RECORDER_KIND_MAX];
 
         PreviousRun *previous; /* NULL: none is known */
         char *previous_json;

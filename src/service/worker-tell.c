@@ -44,6 +44,11 @@ static void worker_tell(hale_worker *worker, MessageKind kind, const char *forma
         va_end(ap);
 
         service_record_event(worker->service, RECORD_WORKER, worker->name, 0, text);
+
+        /* The last of them is what the service is restarted for. */
+        if (kind != MESSAGE_WORKER_ESCALATED && !service_may_tell(worker->service))
+                return;
+
         (void)snprintf(pid, sizeof(pid), "%d", (int)worker->told_pid);
         (void)snprintf(restarts, sizeof(restarts), "%" PRIu64, worker->restart.n_total);
         (void)journal_send(

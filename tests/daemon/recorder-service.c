@@ -14,9 +14,11 @@
 #include <unistd.h>
 
 #define KEPT_OFF_USEC 900000
+#define STORM_CALLS 1000
 
 static const char *mode;
 static hale_service *service;
+static hale_link *peer;
 
 /* Exported, so that a stripped program has its name, too. */
 __attribute__((noinline)) void a_hang_with_a_name(void);
@@ -51,10 +53,27 @@ static int is(const char *name) {
         return strcmp(mode, name) == 0;
 }
 
+/* A probe and a link that flap with each call, and with them the whole. */
+static int storm(hale_probe *probe, int n_calls) {
+        if (n_calls > STORM_CALLS) {
+                (void)hale_service_set_maintenance(service, 3600000000, "the storm is over");
+                mode = "well";
+                return 0;
+        }
+        if (n_calls % 2 == 0) {
+                (void)hale_link_up(peer);
+                return 0;
+        }
+        (void)hale_link_down(peer, "cut");
+        return hale_probe_warn(probe, "flaps");
+}
+
 static int check_engine(hale_probe *probe, void *userdata) {
         static int n_calls;
 
         (void)userdata;
+        if (is("storm"))
+                return storm(probe, n_calls++);
         /* Under maintenance it is never ready, and can be asked for another. */
         if (n_calls++ < 3 || !(hale_service_is_ready(service) || is("maintain-shortly")))
                 return 0;
@@ -95,12 +114,17 @@ int main(int argc, char *argv[]) {
                 r = hale_service_add_probe(service, &probe, "engine",
                                            HALE_GATE_LIVE | HALE_GATE_READY, check_engine, NULL);
         if (r >= 0)
-                r = hale_probe_set_interval_usec(probe, 10000);
+                r = hale_probe_set_interval_usec(probe, is("storm") ? 1000 : 10000);
         if (r >= 0)
-                r = hale_probe_set_thresholds(probe, 2, 1);
+                r = hale_probe_set_thresholds(probe, is("storm") ? 1 : 2, 1);
+        if (r >= 0 && is("storm"))
+                r = hale_service_add_link(service, &peer, "peer", NULL, NULL);
+        if (r >= 0 && is("storm"))
+                r = hale_link_up(peer);
         probe = hale_probe_unref(probe);
         if (r >= 0)
                 r = hale_service_run(service);
+        peer = hale_link_unref(peer);
         service = hale_service_unref(service);
         return hale_exit_status(r);
 }

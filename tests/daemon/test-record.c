@@ -156,6 +156,32 @@ static void test_stall_that_ends(void) {
         manager_done(&manager);
 }
 
+/* What flaps a thousand times does not push out what was before it. */
+static void test_storm(void) {
+        static const char *const kinds[] = { "probe", "link", "health" };
+        g_autofree char *history = NULL;
+        Manager manager;
+
+        manager_init(&manager);
+        run_well(&manager);
+        manager_bury(&manager, SIGKILL);
+        manager_start(&manager, "storm");
+        wait_until(&manager, shows(&manager, "/health", "*the storm is over*"));
+
+        history = get(&manager, "/status.json");
+        g_assert_cmpuint(count(history, "\"event\":\"start\""), ==, 2);
+        g_assert_cmpuint(count(history, "\"event\":\"maintenance\""), ==, 1);
+        for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+                g_autofree char *event = g_strdup_printf("\"event\":\"%s\"", kinds[i]);
+
+                g_test_message("%s: %u", kinds[i], count(history, event));
+                g_assert_cmpuint(count(history, event), >=, 32);
+                g_assert_cmpuint(count(history, event), <=, 48);
+        }
+        manager_bury(&manager, SIGTERM);
+        manager_done(&manager);
+}
+
 int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/service/record/first-run", test_first_run);
@@ -169,5 +195,6 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/service/record/many-runs", test_many_runs);
         g_test_add_func("/service/record/maintenance", test_maintenance);
         g_test_add_func("/service/record/stall-that-ends", test_stall_that_ends);
+        g_test_add_func("/service/record/storm", test_storm);
         return g_test_run();
 }

@@ -20,6 +20,47 @@ bool exit_is_success(const WorkerExit *end) {
                end->result >= 0;
 }
 
+/* clang-format off */
+const char *const exit_words[_EXIT_WORD_MAX] = {
+        [EXIT_WORD_SUCCESS]  = "success",
+        [EXIT_WORD_STATUS]   = "status",
+        [EXIT_WORD_SIGNAL]   = "signal",
+        [EXIT_WORD_CORE]     = "core",
+        [EXIT_WORD_OOM]      = "oom",
+        [EXIT_WORD_HUNG]     = "hung",
+        [EXIT_WORD_NO_STOP]  = "no-stop",
+        [EXIT_WORD_NO_START] = "no-start",
+        [EXIT_WORD_UNKNOWN]  = "unknown",
+};
+
+static const ExitWord words_of_kinds[_EXIT_KIND_MAX] = {
+        [EXIT_STATUS]   = EXIT_WORD_STATUS,
+        [EXIT_SIGNAL]   = EXIT_WORD_SIGNAL,
+        [EXIT_CORE]     = EXIT_WORD_CORE,
+        [EXIT_RETURNED] = EXIT_WORD_STATUS,
+        [EXIT_UNKNOWN]  = EXIT_WORD_UNKNOWN,
+        [EXIT_NO_START] = EXIT_WORD_NO_START,
+};
+/* clang-format on */
+
+ExitWord exit_word(const WorkerExit *end) {
+        assert(end);
+        assert(end->kind < _EXIT_KIND_MAX);
+
+        if (end->reason == REASON_HUNG)
+                return EXIT_WORD_HUNG;
+        if (end->reason == REASON_NO_STOP)
+                return EXIT_WORD_NO_STOP;
+        if (end->reason == REASON_NO_BEGIN)
+                return EXIT_WORD_NO_START;
+        if (exit_is_success(end))
+                return EXIT_WORD_SUCCESS;
+        if (end->kind == EXIT_SIGNAL && end->oom && end->code == SIGKILL)
+                return EXIT_WORD_OOM;
+
+        return words_of_kinds[end->kind];
+}
+
 static const char *signal_name(int number, char buffer[static 32]) {
         const char *name = sigabbrev_np(number);
 

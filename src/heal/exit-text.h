@@ -46,5 +46,24 @@ typedef struct WorkerExit {
 /* Did it end well? An end of which nothing is known is none. */
 bool exit_is_success(const WorkerExit *end);
 
+/* How it ended, in one word of a few: for counting. */
+typedef enum ExitWord {
+        EXIT_WORD_SUCCESS,
+        EXIT_WORD_STATUS, /* an exit status, or an error that its function returned */
+        EXIT_WORD_SIGNAL,
+        EXIT_WORD_CORE,
+        EXIT_WORD_OOM,
+        EXIT_WORD_HUNG,
+        EXIT_WORD_NO_STOP,
+        EXIT_WORD_NO_START, /* could not be started, or did not get as far as hale_service_run() */
+        EXIT_WORD_UNKNOWN,
+        _EXIT_WORD_MAX,
+} ExitWord;
+
+ExitWord exit_word(const WorkerExit *end);
+
+/* "success", "no-start", ... */
+extern const char *const exit_words[_EXIT_WORD_MAX];
+
 /* Returns @buffer. */
 const char *exit_describe(const WorkerExit *end, char *buffer, size_t size);

@@ -98,6 +98,8 @@ int json_write_actuator(Text *text, const Health *health, hale_gate gate, const 
         assert(view);
 
         json_builder_set_string(&root, "status", gate_word(health, gate));
+        json_builder_set_string(&root, "rehearsal",
+                                health_is_rehearsing(health) ? health->rehearsal : NULL);
         r = json_builder_end(&root, text, true);
         if (r < 0)
                 return r;

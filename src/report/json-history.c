@@ -121,6 +121,8 @@ int json_write_history(Text *text,
                 json_builder_set_string(&root, "output",
                                         health_sentence(health, sentence, sizeof(sentence)));
         add_maintenance(&root, health, view);
+        json_builder_set_string(&root, "rehearsal",
+                                health_is_rehearsing(health) ? health->rehearsal : NULL);
         json_builder_set_int(&root, "run", history->state->run);
         json_builder_set_int(&root, "restarts", history->state->n_restarts);
         json_builder_set_int(&root, "lagMaxUsec", history->state->lag_max_usec);

@@ -226,8 +226,8 @@ int json_write_health(Text *text, const Health *health, const JsonView *view) {
                 json_builder_set_string(&root, "output",
                                         health_sentence(health, sentence, sizeof(sentence)));
         add_notes(&root, health, view->details);
-        if (health_is_rehearsing(health))
-                json_builder_set_string(&root, "rehearsal", health->rehearsal);
+        json_builder_set_string(&root, "rehearsal",
+                                health_is_rehearsing(health) ? health->rehearsal : NULL);
         if (view->details)
                 add_previous_run(&root, view->previous_run);
 
@@ -245,12 +245,16 @@ int json_write_health(Text *text, const Health *health, const JsonView *view) {
         return root.error < 0 ? root.error : text->error;
 }
 
-int json_write_health_probe(Text *text, const HealthProbe *probe, const JsonView *view) {
+int json_write_health_probe(Text *text,
+                            const Health *health,
+                            const HealthProbe *probe,
+                            const JsonView *view) {
         JsonBuilder root = json_builder_begin();
         hale_status status;
         int r;
 
         assert(text);
+        assert(health);
         assert(probe);
         assert(view && view->identity);
 
@@ -260,6 +264,8 @@ int json_write_health_probe(Text *text, const HealthProbe *probe, const JsonView
         add_identity(&root, view);
         if (view->details && status != HALE_PASS)
                 json_builder_set_string(&root, "output", probe_output(probe));
+        json_builder_set_string(&root, "rehearsal",
+                                health_is_rehearsing(health) ? health->rehearsal : NULL);
 
         r = json_builder_end(&root, text, true);
         if (r < 0)

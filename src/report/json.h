@@ -42,7 +42,10 @@ typedef struct JsonView {
 
 /* application/health+json. Return 0, -ENOMEM, or -E2BIG past the bound of @text. */
 int json_write_health(Text *text, const Health *health, const JsonView *view);
-int json_write_health_probe(Text *text, const HealthProbe *probe, const JsonView *view);
+int json_write_health_probe(Text *text,
+                            const Health *health,
+                            const HealthProbe *probe,
+                            const JsonView *view);
 
 /*
  * Spring Boot's shape: the whole (HALE_GATE_NONE), or the groups "liveness" and

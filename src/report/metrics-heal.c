@@ -19,6 +19,10 @@ static const MetricsFamily worker_hangs = {
         METRICS_COUNTER, "hale_worker_hangs", NULL,
         "How often the worker missed its heartbeat.",
 };
+static const MetricsFamily worker_exits = {
+        METRICS_COUNTER, "hale_worker_exits", NULL,
+        "How often the worker ended, and how.",
+};
 static const MetricsFamily worker_start = {
         METRICS_GAUGE, "hale_worker_start_timestamp_seconds", "seconds",
         "When the present run of the worker began.",
@@ -101,6 +105,18 @@ static void
 write_worker_start(MetricsWriter *writer, const MetricsLabel *label, const MetricsWorker *worker) {
         if (worker->started_realtime_usec > 0)
                 metrics_seconds(writer, label, 1, worker->started_realtime_usec);
+}
+
+static void write_worker_exits(MetricsWriter *writer, const MetricsView *view) {
+        metrics_begin(writer, &worker_exits);
+        for (size_t i = 0; i < view->n_workers; i++)
+                for (size_t j = 0; j < view->n_exit_words; j++)
+                        metrics_number(writer,
+                                       (MetricsLabel[]){
+                                               { "worker", view->workers[i].name },
+                                               { "reason", view->exit_words[j] },
+                                       },
+                                       2, view->workers[i].n_exits[j]);
 }
 
 static void write_links(MetricsWriter *writer,
@@ -197,6 +213,7 @@ void metrics_write_heal(MetricsWriter *writer, const MetricsView *view) {
         write_workers(writer, view, &worker_state, write_worker_state);
         write_workers(writer, view, &worker_restarts, write_worker_restarts);
         write_workers(writer, view, &worker_hangs, write_worker_hangs);
+        write_worker_exits(writer, view);
         write_workers(writer, view, &worker_start, write_worker_start);
 
         write_links(writer, view, &link_state, write_link_state);

@@ -33,6 +33,10 @@ static const MetricsFamily maintenance = {
         METRICS_GAUGE, "hale_maintenance", NULL,
         "Whether an operator has closed the service on purpose.",
 };
+static const MetricsFamily rehearsal = {
+        METRICS_GAUGE, "hale_rehearsal", NULL,
+        "Whether something is broken on purpose just now.",
+};
 static const MetricsFamily transitions = {
         METRICS_COUNTER, "hale_status_transitions", NULL,
         "How often the health of the service went from one status to another.",
@@ -176,6 +180,7 @@ static void write_health(MetricsWriter *writer, const Health *health) {
         metrics_one(writer, &live, summary->live);
         metrics_one(writer, &ready, summary->ready);
         metrics_one(writer, &maintenance, health->maintenance);
+        metrics_one(writer, &rehearsal, health_is_rehearsing(health));
         write_transitions(writer, health);
 }
 

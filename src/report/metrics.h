@@ -79,6 +79,7 @@ typedef struct MetricsWorker {
         hale_worker_state state;
         uint64_t n_restarts;
         uint64_t n_hangs;               /* heartbeats that stayed out */
+        const uint64_t *n_exits;        /* one for each of the view's @exit_words */
         uint64_t started_realtime_usec; /* of the present run; 0: there is none */
 } MetricsWorker;
 
@@ -126,6 +127,8 @@ typedef struct MetricsView {
 
         const MetricsWorker *workers;
         size_t n_workers;
+        const char *const *exit_words; /* how a worker can end */
+        size_t n_exit_words;
         const MetricsLink *links;
         size_t n_links;
         const MetricsRemedy *remedies;

@@ -140,6 +140,15 @@ static const char *gate_word(hale_gate gate) {
         return gate == HALE_GATE_LIVE ? "livez" : gate == HALE_GATE_READY ? "readyz" : "startupz";
 }
 
+static void append_rehearsal(Text *text, const Health *health) {
+        if (health_is_rehearsing(health))
+                (void)text_appendf(text, "REHEARSAL: %s\n", health->rehearsal);
+}
+
+static void append_outcome(Text *text, hale_gate gate, bool pass) {
+        (void)text_appendf(text, "%s check %s\n", gate_word(gate), pass ? "passed" : "failed");
+}
+
 bool text_write_gate(Text *text, const Health *health, const TextQuery *query) {
         Excludes excludes = {};
         bool pass, closed;
@@ -174,22 +183,37 @@ bool text_write_gate(Text *text, const Health *health, const TextQuery *query) {
         }
 
         append_unmatched(text, &excludes);
-        if (health_is_rehearsing(health))
-                (void)text_appendf(text, "REHEARSAL: %s\n", health->rehearsal);
-        (void)text_appendf(text, "%s check %s\n", gate_word(query->gate),
-                           pass ? "passed" : "failed");
+        append_rehearsal(text, health);
+        append_outcome(text, query->gate, pass);
         return pass;
 }
 
-bool text_write_probe(Text *text, const HealthProbe *probe, hale_gate gate, bool details) {
+void text_write_probe(Text *text,
+                      const Health *health,
+                      const HealthProbe *probe,
+                      const TextQuery *query,
+                      bool open) {
         assert(text);
+        assert(health);
         assert(probe);
+        assert(query);
 
-        if (health_probe_passes(probe, gate)) {
+        if (open && !query->verbose) {
                 (void)text_append(text, "ok");
-                return true;
+                return;
         }
 
-        (void)text_appendf(text, "%s failed: %s\n", probe->name, probe_reason(probe, details));
-        return false;
+        (void)text_appendf(text, "%s%s %s",
+                           !query->verbose ? ""
+                           : open          ? "[+]"
+                                           : "[-]",
+                           probe->name, open ? "ok" : "failed");
+        if (!open)
+                (void)text_appendf(text, ": %s", probe_reason(probe, query->details));
+        else if (query->details && probe->output[0])
+                (void)text_appendf(text, ": %s", probe->output);
+        (void)text_append(text, "\n");
+        append_rehearsal(text, health);
+        if (query->verbose)
+                append_outcome(text, query->gate, open);
 }

@@ -34,5 +34,13 @@ typedef struct TextQuery {
  */
 bool text_write_gate(Text *text, const Health *health, const TextQuery *query);
 
-/* The same for one probe: "ok", or "NAME failed: reason withheld". */
-bool text_write_probe(Text *text, const HealthProbe *probe, hale_gate gate, bool details);
+/*
+ * The same for one probe of @health, whose part of the gate is @open: "ok", or "NAME
+ * failed: reason withheld". Verbose it is the probe's line, with its output where that
+ * may be shown, also if it passes: how a worker died before it came back.
+ */
+void text_write_probe(Text *text,
+                      const Health *health,
+                      const HealthProbe *probe,
+                      const TextQuery *query,
+                      bool open);

@@ -107,37 +107,23 @@ int documents_make_gate(hale_service *service,
 int documents_make_probe(hale_service *service,
                          HealthProbe *probe,
                          hale_gate gate,
+                         bool verbose,
                          bool details,
                          HttpDocument **ret) {
         MAKING(service);
         _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
+        const TextQuery query = { .gate = gate, .verbose = verbose, .details = details };
+        const hale_probe *owner = probe->owner;
         bool open;
 
-        open = text_write_probe(&text, probe, gate, details);
+        /* A worker closes `live` only when restarting it is of no use any more. */
+        open = owner->is_worker && gate == HALE_GATE_LIVE ? probe->state.verdict != HALE_FAIL
+                                                          : health_probe_passes(probe, gate);
+        text_write_probe(&text, &service->health, probe, &query, open);
         if (text.error < 0)
                 return text.error;
 
         return document_new(ret, open ? 200 : 503, TEXT_TYPE, open ? NULL : probe, &text);
-}
-
-int documents_make_worker(hale_service *service,
-                          HealthProbe *worker,
-                          bool details,
-                          HttpDocument **ret) {
-        _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
-        bool fails = worker->state.verdict == HALE_FAIL;
-
-        (void)service;
-
-        if (fails)
-                (void)text_appendf(&text, "%s failed: %s\n", worker->name,
-                                   details ? worker->output : "reason withheld");
-        else
-                (void)text_append(&text, "ok");
-        if (text.error < 0)
-                return text.error;
-
-        return document_new(ret, fails ? 503 : 200, TEXT_TYPE, fails ? worker : NULL, &text);
 }
 
 static unsigned status_code(hale_status status, unsigned warn) {
@@ -166,6 +152,7 @@ int documents_make_health(hale_service *service,
 }
 
 int documents_make_group(hale_service *service, hale_gate gate, bool details, HttpDocument **ret) {
+        MAKING(service);
         _cleanup_(text_done) Text text = { .max = HTTP_DOCUMENT_MAX };
         const HealthSummary *summary = &service->health.summary;
         const JsonView view = json_view(service, details);
@@ -200,7 +187,7 @@ int documents_make_health_probe(hale_service *service,
         const JsonView view = json_view(service, details);
         int r;
 
-        r = json_write_health_probe(&text, probe, &view);
+        r = json_write_health_probe(&text, &service->health, probe, &view);
         if (r < 0)
                 return r;
 

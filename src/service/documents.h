@@ -57,16 +57,13 @@ int documents_make_gate(hale_service *service,
                         const char *const *excludes,
                         size_t n_excludes,
                         HttpDocument **ret);
+/* A worker at the gate `live` is judged by its verdict, whatever it gates. */
 int documents_make_probe(hale_service *service,
                          HealthProbe *probe,
                          hale_gate gate,
+                         bool verbose,
                          bool details,
                          HttpDocument **ret);
-/* A worker, by its verdict. */
-int documents_make_worker(hale_service *service,
-                          HealthProbe *worker,
-                          bool details,
-                          HttpDocument **ret);
 int documents_make_health_probe(hale_service *service,
                                 HealthProbe *probe,
                                 bool details,

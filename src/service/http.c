@@ -67,13 +67,12 @@ static int answer_gate(const Page *page, HttpDocument **ret) {
 
                 if (!probe)
                         return -ENOENT;
-                /* A worker closes `live` when restarting it is of no use any more. */
-                if (probe->is_worker && route->gate == HALE_GATE_LIVE)
-                        return documents_make_worker(service, &probe->health, page->details, ret);
-                if (!(probe->health.state.policy.gates & (unsigned)route->gate))
+                if (!(probe->is_worker && route->gate == HALE_GATE_LIVE) &&
+                    !(probe->health.state.policy.gates & (unsigned)route->gate))
                         return -ENOENT;
-                return documents_make_probe(service, &probe->health, route->gate, page->details,
-                                            ret);
+                return documents_make_probe(service, &probe->health, route->gate,
+                                            http_query_has(page->request->query, "verbose"),
+                                            page->details, ret);
         }
 
         if (page->request->query.length == 0)

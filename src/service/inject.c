@@ -54,9 +54,11 @@ static void injection_tell(const Injection *injection,
                            const char *format,
                            const char *detail) {
         hale_service *service = injection->service;
-        char text[INJECTION_MAX];
+        char text[INJECTION_MAX], event[2 * RECORDER_TEXT_MAX];
 
-        service_record_event(service, RECORD_FAULT, injection->kind->name, 0, format);
+        (void)snprintf(event, sizeof(event), "%s%s%s%s", format, injection->target[0] ? ": " : "",
+                       injection->target, detail);
+        service_record_event(service, RECORD_FAULT, injection->kind->name, 0, event);
         (void)journal_send(&service->journal, kind,
                            (JournalField[]){
                                    { "HALE_FAULT", injection->kind->name },

@@ -159,6 +159,7 @@ static int collect_workers(Collection *collection, const hale_service *service) 
                         .state = worker->state,
                         .n_restarts = worker->restart.n_total,
                         .n_hangs = worker->n_hangs,
+                        .n_exits = worker->n_exits,
                         .started_realtime_usec =
                                 started_usec == USEC_NEVER || started_usec == 0
                                         ? 0
@@ -168,6 +169,8 @@ static int collect_workers(Collection *collection, const hale_service *service) 
 
         collection->view.workers = collection->workers;
         collection->view.n_workers = n;
+        collection->view.exit_words = exit_words;
+        collection->view.n_exit_words = _EXIT_WORD_MAX;
         return 0;
 }
 

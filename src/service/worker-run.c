@@ -217,6 +217,7 @@ static void worker_gone(hale_worker *worker, const WorkerExit *end) {
         hale_service *service = worker->service;
 
         (void)exit_describe(end, worker->exit_text, sizeof(worker->exit_text));
+        worker->n_exits[exit_word(end)]++;
         worker->died_usec = service_now();
         worker->told_pid = worker->is_thread ? 0 : worker->active->last_pid;
         worker->killed = false;

@@ -75,6 +75,7 @@ struct hale_worker {
         Timer beat_timer;
         bool starved_told;
         uint64_t n_hangs;
+        uint64_t n_exits[_EXIT_WORD_MAX];
 
         char exit_text[OUTPUT_LENGTH_MAX];
 };

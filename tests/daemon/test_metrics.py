@@ -59,7 +59,8 @@ FAMILIES = {
     "hale_notify_errors": "counter", "hale_http_requests": "counter",
     "hale_http_request_duration_seconds": "histogram", "hale_http_connections": "gauge",
     "hale_dns_workers_busy": "gauge", "hale_worker_state": "stateset",
-    "hale_worker_restarts": "counter", "hale_remedy_runs": "counter", "hale_link_state": "stateset",
+    "hale_worker_restarts": "counter", "hale_worker_exits": "counter", "hale_rehearsal": "gauge",
+    "hale_remedy_runs": "counter", "hale_link_state": "stateset",
     "hale_link_attempts": "counter", "hale_metrics_truncated": "gauge", "hale_probes": "gauge",
     "process_cpu_seconds": "counter", "process_open_fds": "gauge", "process_max_fds": "gauge",
     "process_virtual_memory_bytes": "gauge", "process_virtual_memory_max_bytes": "gauge",
@@ -297,6 +298,8 @@ class Metrics(unittest.TestCase):
         self.assertTrue(wait_until(
             lambda: value("hale_worker_restarts_total", worker="fitful") == 1 and
             value("hale_worker_state", worker="fitful", hale_worker_state="running") == 1))
+        self.assertEqual(value("hale_worker_exits_total", worker="fitful", reason="status"), 1)
+        self.assertEqual(value("hale_worker_exits_total", worker="fitful", reason="oom"), 0)
 
     def test_remedy(self):
         self.assertTrue(wait_until(lambda: (self.service.value(

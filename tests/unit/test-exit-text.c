@@ -85,6 +85,31 @@ static void test_words(void) {
         }
 }
 
+static void test_counted(void) {
+        static const struct {
+                WorkerExit end;
+                const char *word;
+        } rows[] = {
+                { { .kind = EXIT_STATUS }, "success" },
+                { { .kind = EXIT_STATUS, .code = 3 }, "status" },
+                { { .kind = EXIT_RETURNED, .has_result = true, .result = -EIO }, "status" },
+                { { .kind = EXIT_SIGNAL, .code = SIGKILL }, "signal" },
+                { { .kind = EXIT_SIGNAL, .code = SIGKILL, .oom = true }, "oom" },
+                { { .kind = EXIT_SIGNAL, .code = SIGTERM, .oom = true }, "signal" },
+                { { .kind = EXIT_CORE, .code = SIGSEGV }, "core" },
+                { { .kind = EXIT_SIGNAL, .code = SIGKILL, .reason = REASON_HUNG }, "hung" },
+                { { .kind = EXIT_SIGNAL, .code = SIGKILL, .reason = REASON_NO_STOP }, "no-stop" },
+                { { .kind = EXIT_SIGNAL, .code = SIGKILL, .reason = REASON_NO_BEGIN }, "no-start" },
+                { { .kind = EXIT_NO_START, .code = -EAGAIN }, "no-start" },
+                { { .kind = EXIT_UNKNOWN }, "unknown" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                g_assert_cmpstr(exit_words[exit_word(&rows[i].end)], ==, rows[i].word);
+        for (size_t i = 0; i < _EXIT_WORD_MAX; i++)
+                g_assert_nonnull(exit_words[i]);
+}
+
 static void test_short_buffer(void) {
         const WorkerExit end = { .kind = EXIT_CORE, .code = SIGSEGV };
         char buffer[8];
@@ -146,6 +171,7 @@ int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
 
         g_test_add_func("/heal/exit-text/words", test_words);
+        g_test_add_func("/heal/exit-text/counted", test_counted);
         g_test_add_func("/heal/exit-text/short-buffer", test_short_buffer);
         g_test_add_func("/heal/oom/counts", test_oom);
         g_test_add_func("/heal/oom/long-path", test_oom_long_path);

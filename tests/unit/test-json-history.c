@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 #include <signal.h>
 
+#include "health-fixture.h"
 #include "recorder-fixture.h"
 #include "report/json-history.h"
 
@@ -54,6 +55,7 @@ document_of(const RecorderEntry *entries, guint n, gboolean details, const char 
         health_init(&health, 0);
         health.maintenance = true;
         health.maintenance_reason = "new disk";
+        health.rehearsal = "cut-link db";
         g_assert_cmpint(json_write_history(&text, &health, &history, &view), ==, 0);
         document = parse(&text);
         text_done(&text);
@@ -74,6 +76,7 @@ static void test_history(void) {
         g_assert_cmpstr(string_of(document, "restarts"), ==, "3");
         g_assert_cmpstr(string_of(document, "lagMaxUsec"), ==, "1234");
         g_assert_cmpstr(string_of(document, "maintenanceReason"), ==, "new disk");
+        g_assert_cmpstr(string_of(document, "rehearsal"), ==, "cut-link db");
         g_assert_cmpstr(string_of(member(document, "previousRun"), "result"), ==, "killed");
 
         history = member(document, "history");
@@ -105,6 +108,29 @@ static void test_withheld(void) {
         g_assert_null(string_of(event, "text"));
         g_assert_cmpstr(string_of(event, "to"), ==, "fail");
         (void)json_object_put(document);
+}
+
+/* What is broken on purpose is not taken for an outage, whatever is looked at. */
+static void test_rehearsal(void) {
+        const JsonView view = { .identity = &identity };
+        Text texts[4] = { TEXT_INIT, TEXT_INIT, TEXT_INIT, TEXT_INIT };
+        Health health;
+        HealthProbe probe;
+
+        health_init(&health, FIXTURE_NOW);
+        fixture_add(&health, &probe, "db", HALE_GATE_READY, HALE_FAIL, "refused");
+        health.rehearsal = "cut-link db";
+        g_assert_cmpint(json_write_health(&texts[0], &health, &view), ==, 0);
+        g_assert_cmpint(json_write_health_probe(&texts[1], &health, &probe, &view), ==, 0);
+        g_assert_cmpint(json_write_actuator(&texts[2], &health, HALE_GATE_NONE, &view), ==, 0);
+        g_assert_cmpint(json_write_actuator(&texts[3], &health, HALE_GATE_READY, &view), ==, 0);
+        for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+                json_object *document = parse(&texts[i]);
+
+                g_assert_cmpstr(string_of(document, "rehearsal"), ==, "cut-link db");
+                (void)json_object_put(document);
+                text_done(&texts[i]);
+        }
 }
 
 static void test_full_ring(void) {
@@ -173,6 +199,7 @@ int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/report/json/history", test_history);
         g_test_add_func("/report/json/history/withheld", test_withheld);
+        g_test_add_func("/report/json/rehearsal", test_rehearsal);
         g_test_add_func("/report/json/history/full-ring", test_full_ring);
         g_test_add_func("/report/json/history/bound", test_bound);
         g_test_add_func("/report/json/previous-run", test_previous_run);

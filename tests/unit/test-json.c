@@ -278,7 +278,8 @@ static void test_one_probe(void) {
         json_object *root;
 
         world_init(&world);
-        g_assert_cmpint(json_write_health_probe(&text, &world.disk, &open_view), ==, 0);
+        g_assert_cmpint(json_write_health_probe(&text, &world.health, &world.disk, &open_view), ==,
+                        0);
         root = parse(&text);
         validate_health(root);
         expect(root, "status", "\"warn\"");
@@ -295,7 +296,8 @@ static const char *write_any(Text *text, const World *world, guint which, const 
         if (which == 0)
                 g_assert_cmpint(json_write_health(text, &world->health, view), ==, 0);
         else if (which == 1)
-                g_assert_cmpint(json_write_health_probe(text, &world->disk, view), ==, 0);
+                g_assert_cmpint(json_write_health_probe(text, &world->health, &world->disk, view),
+                                ==, 0);
         else if (which == 2)
                 g_assert_cmpint(json_write_actuator_probe(text, &world->disk, view), ==, 0);
         else

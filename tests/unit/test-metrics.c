@@ -31,13 +31,17 @@ static const MetricsRequests requests[] = {
         { .page = "refused", .status = 405, .n = 1 },
 };
 
+static const char *const exit_words[] = { "success", "oom" };
+static const uint64_t exits[][2] = { { 1, 2 }, { 0, 6 } };
+
 static const MetricsWorker workers[] = {
         { .name = "mailer",
           .state = HALE_WORKER_RUNNING,
           .n_restarts = 2,
           .n_hangs = 1,
+          .n_exits = exits[0],
           .started_realtime_usec = OFFSET },
-        { .name = "sweeper", .state = HALE_WORKER_FAILED },
+        { .name = "sweeper", .state = HALE_WORKER_FAILED, .n_exits = exits[1] },
 };
 
 static const MetricsLink links[] = {
@@ -119,6 +123,8 @@ static void world_init(World *world) {
                 .recorder = { .n_restarts = 2, .n_fds = 1, .previous_run = "watchdog" },
                 .workers = workers,
                 .n_workers = G_N_ELEMENTS(workers),
+                .exit_words = exit_words,
+                .n_exit_words = G_N_ELEMENTS(exit_words),
                 .links = links,
                 .n_links = G_N_ELEMENTS(links),
                 .remedies = remedies,
@@ -150,6 +156,7 @@ static const struct {
         { "hale_live",                                 "gauge"     },
         { "hale_ready",                                "gauge"     },
         { "hale_maintenance",                          "gauge"     },
+        { "hale_rehearsal",                            "gauge"     },
         { "hale_status_transitions",                   "counter"   },
         { "hale_probe_status",                         "stateset"  },
         { "hale_probe_runs",                           "counter"   },
@@ -179,6 +186,7 @@ static const struct {
         { "hale_worker_state",                         "stateset"  },
         { "hale_worker_restarts",                      "counter"   },
         { "hale_worker_hangs",                         "counter"   },
+        { "hale_worker_exits",                         "counter"   },
         { "hale_worker_start_timestamp_seconds",       "gauge"     },
         { "hale_link_state",                           "stateset"  },
         { "hale_link_breaker",                         "stateset"  },
@@ -215,6 +223,7 @@ static const struct {
         { "hale_live", "1" },
         { "hale_ready", "1" },
         { "hale_maintenance", "0" },
+        { "hale_rehearsal", "0" },
         { "hale_status_transitions_total{from=\"fail\",to=\"warn\"}", "1" },
         { "hale_watchdog_enabled", "1" },
         { "hale_watchdog_gate_open", "1" },
@@ -241,6 +250,9 @@ static const struct {
         { "hale_worker_state{worker=\"sweeper\",hale_worker_state=\"running\"}", "0" },
         { "hale_worker_restarts_total{worker=\"mailer\"}", "2" },
         { "hale_worker_hangs_total{worker=\"mailer\"}", "1" },
+        { "hale_worker_exits_total{worker=\"mailer\",reason=\"success\"}", "1" },
+        { "hale_worker_exits_total{worker=\"mailer\",reason=\"oom\"}", "2" },
+        { "hale_worker_exits_total{worker=\"sweeper\",reason=\"oom\"}", "6" },
         { "hale_worker_start_timestamp_seconds{worker=\"mailer\"}", "1795416000" },
         { "hale_link_state{link=\"db\",hale_link_state=\"up\"}", "1" },
         { "hale_link_breaker{link=\"cache\",hale_link_breaker=\"open\"}", "1" },

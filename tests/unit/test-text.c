@@ -186,19 +186,45 @@ static void test_start(void) {
 }
 
 static void test_one_probe(void) {
+        static const struct {
+                const char *rehearsal;
+                gboolean open, verbose, details;
+                const char *body;
+        } rows[] = {
+                { NULL, TRUE, FALSE, FALSE, "ok" },
+                { NULL, TRUE, FALSE, TRUE, "ok" },
+                { NULL, FALSE, FALSE, FALSE, "cache failed: reason withheld\n" },
+                { NULL, FALSE, FALSE, TRUE, "cache failed: connection refused\n" },
+                { NULL, TRUE, TRUE, FALSE, "[+]cache ok\nreadyz check passed\n" },
+                { NULL, TRUE, TRUE, TRUE,
+                  "[+]cache ok: connection refused\nreadyz check passed\n" },
+                { NULL, FALSE, TRUE, FALSE,
+                  "[-]cache failed: reason withheld\nreadyz check failed\n" },
+                { NULL, FALSE, TRUE, TRUE,
+                  "[-]cache failed: connection refused\nreadyz check failed\n" },
+                { "cut-link db", TRUE, FALSE, FALSE, "ok" },
+                { "cut-link db", FALSE, FALSE, FALSE,
+                  "cache failed: reason withheld\nREHEARSAL: cut-link db\n" },
+                { "cut-link db", TRUE, TRUE, FALSE,
+                  "[+]cache ok\nREHEARSAL: cut-link db\nreadyz check passed\n" },
+        };
         World world;
-        Text text = TEXT_INIT;
 
         world_init(&world, HALE_PASS, HALE_PASS, HALE_FAIL);
-        g_assert_true(text_write_probe(&text, &world.db, READY, false));
-        g_assert_cmpstr(text.data, ==, "ok");
-        text_clear(&text);
-        g_assert_false(text_write_probe(&text, &world.cache, READY, false));
-        g_assert_cmpstr(text.data, ==, "cache failed: reason withheld\n");
-        text_clear(&text);
-        g_assert_false(text_write_probe(&text, &world.cache, READY, true));
-        g_assert_cmpstr(text.data, ==, "cache failed: connection refused\n");
-        text_done(&text);
+        for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+                const TextQuery query = {
+                        .gate = READY,
+                        .verbose = rows[i].verbose,
+                        .details = rows[i].details,
+                };
+                Text text = TEXT_INIT;
+
+                world.health.rehearsal = rows[i].rehearsal;
+                text_write_probe(&text, &world.health, &world.cache, &query, rows[i].open);
+                g_assert_cmpint(text.error, ==, 0);
+                g_assert_cmpstr(text.data, ==, rows[i].body);
+                text_done(&text);
+        }
 }
 
 static void test_room_runs_out(void) {

@@ -54,6 +54,8 @@ static int append_run(sd_bus_message *reply, const PreviousRun *run, const char 
                 r = append_number(reply, "StartedUSec", run->started_realtime_usec);
         if (r >= 0)
                 r = append_number(reply, "LastSeenUSec", run->seen_realtime_usec);
+        if (r >= 0)
+                r = append_number(reply, "LivedUSec", run->lived_usec);
         if (r >= 0 && run->signal > 0)
                 r = sd_bus_message_append(reply, "{sv}", "Signal", "i", run->signal);
         if (r >= 0)

@@ -8,6 +8,7 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/limits.h"
 #include "report/metrics.h"
@@ -271,15 +272,21 @@ static void collect_identity(Collection *collection, const hale_service *service
         };
 }
 
+/* Only what came back is surely kept: FileDescriptorStoreMax=0 is not told before systemd 254,
+ * which has $FDSTORE. What is not known to be kept is no restart count either. */
+static uint64_t kept_fds(const Record *record) {
+        return record->passed || (record->kept && getenv("FDSTORE")) ? 1 : METRICS_UNKNOWN;
+}
+
 static void collect_recorder(MetricsRecorder *ret, const hale_service *service) {
         const Record *record = &service->record;
         const PreviousRun *previous = record->previous;
 
         *ret = (MetricsRecorder){
-                .n_restarts = previous       ? previous->n_restarts
-                              : record->kept ? 0
-                                             : METRICS_UNKNOWN,
-                .n_fds = record->kept,
+                .n_restarts = previous                              ? previous->n_restarts
+                              : kept_fds(record) == METRICS_UNKNOWN ? METRICS_UNKNOWN
+                                                                    : 0,
+                .n_fds = kept_fds(record),
                 .previous_run = previous ? run_end_to_string(previous->end) : NULL,
         };
 }

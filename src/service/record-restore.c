@@ -92,7 +92,7 @@ static void record_adopt(hale_service *service, int fd) {
         } else if (recorder_restore_begin(record->recorder.area) >= RECORDER_RESTORES_MAX) {
                 record_drop(service, "restoring it has crashed twice");
         } else {
-                record->kept = true;
+                record->kept = record->passed = true;
                 record_take_over(service, copy);
         }
         free(copy);
@@ -202,6 +202,7 @@ void service_record_start(hale_service *service) {
         record_write_json(service);
         if (notify_is_managed(&service->notify)) {
                 service_record_modules(service);
+                service_record_watch_exit(service);
                 fatal_install(&record->recorder.area->fatal, record->state.run);
         }
 }
@@ -216,6 +217,7 @@ void service_record_done(hale_service *service) {
 
         /* Whoever lets go of its service has ended in its own way. */
         service_record_stop(service, 0);
+        service_record_unwatch_exit(service);
         service_blame_done(service);
         fatal_remove();
         recorder_done(&record->recorder);

@@ -65,10 +65,8 @@ static bool may_record(hale_service *service, RecorderKind kind) {
         return true;
 }
 
-static void record_entry(hale_service *service,
-                         RecorderEntry *entry,
-                         const char *name,
-                         const char *text) {
+static void
+record_entry(hale_service *service, RecorderEntry *entry, const char *name, const char *text) {
         RecorderKind kind = (RecorderKind)entry->kind;
         Allowance *allowance = &service->record.allowances[kind];
         RecorderEntry skipped = { .kind = RECORD_SKIPPED, .value = allowance->n_skipped };
@@ -284,13 +282,17 @@ void service_record_stopping(hale_service *service) {
         service_record_state(service);
 }
 
-void service_record_stop(hale_service *service, int result) {
+void service_record_ended(hale_service *service, int result, const char *reason) {
         RecorderState *state = &service->record.state;
 
         if (!is_open(service))
                 return;
 
-        service_record_event(service, RECORD_STOP, NULL, 0, result < 0 ? strerror(-result) : NULL);
+        if (reason)
+                state_reason(state, NULL, reason);
+        else if (result < 0)
+                reason = strerror(-result);
+        service_record_event(service, RECORD_STOP, NULL, 0, reason);
         state->life = LIFE_STOPPED;
         state->result = result;
         service_record_state(service);
@@ -298,6 +300,13 @@ void service_record_stop(hale_service *service, int result) {
 
         /* Also of a start that failed: whoever gets here has not crashed in the restoring. */
         recorder_restore_end(service->record.recorder.area);
+}
+
+void service_record_stop(hale_service *service, int result) {
+        if (!is_open(service))
+                return;
+
+        service_record_ended(service, result, NULL);
 
         /* From here on the program need not turn the loop. */
         service_blame_done(service);

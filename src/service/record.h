@@ -28,7 +28,8 @@ typedef struct Record {
         RecorderState state;
         uint64_t sequence; /* of the last entry */
         bool prepared;     /* for last words: what they need is loaded */
-        bool kept;         /* systemd has a descriptor of it */
+        bool kept;         /* systemd was given a descriptor of it, and takes it if it may */
+        bool passed;       /* it came from systemd, which so keeps it */
         bool stop_said;    /* nothing is written after the end */
         Allowance allowances[_RECORDER_KIND_MAX];
 
@@ -80,6 +81,13 @@ void service_record_lag(hale_service *service, uint64_t lag_usec);
 void service_record_maintenance(hale_service *service, const char *what);
 void service_record_stopping(hale_service *service);
 void service_record_stop(hale_service *service, int result);
+
+/* The same, for @reason; NULL: that of @result. */
+void service_record_ended(hale_service *service, int result, const char *reason);
+
+/* From then on, who calls exit(3) past us is told from who was killed. */
+void service_record_watch_exit(hale_service *service);
+void service_record_unwatch_exit(const hale_service *service);
 void service_record_state(hale_service *service);
 
 /* Notes which files code was loaded from, so that addresses can be told later. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,6 +50,15 @@ static __attribute__((noinline)) void an_abort_with_a_name(void) {
         abort();
 }
 
+/* The end of a fork is not that of the service, whatever it has inherited. */
+static void a_fork_that_exits(void) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+                exit(4);
+        (void)waitpid(pid, NULL, 0);
+}
+
 static int is(const char *name) {
         return strcmp(mode, name) == 0;
 }
@@ -84,6 +94,14 @@ static int check_engine(hale_probe *probe, void *userdata) {
                 a_crash_with_a_name();
         if (is("abort"))
                 an_abort_with_a_name();
+        if (is("exit"))
+                exit(3);
+        if (is("exit-well"))
+                exit(0);
+        if (is("fork")) {
+                a_fork_that_exits();
+                (void)hale_service_set_maintenance(service, 3600000000, "the fork has gone");
+        }
         if (is("stall"))
                 a_stall_that_ends();
         if (is("maintain"))

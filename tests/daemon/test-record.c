@@ -15,6 +15,8 @@ static void test_first_run(void) {
         run_well(&manager);
         g_assert_cmpuint(manager.n_stored, ==, 1);
         g_assert_false(shows(&manager, "/health", "*previousRun*"));
+        g_assert_false(shows(&manager, "/metrics", "*hale_fdstore_fds*"));
+        g_assert_false(shows(&manager, "/metrics", "*hale_restarts*"));
         must_show(&manager, "/status.json", "*\"run\":1,\"restarts\":0,*\"event\":\"start\"*");
         must_show(&manager, "/status.json",
                   "*\"event\":\"probe\",\"name\":\"engine\",\"from\":\"unknown\",\"to\":\"pass\"*");
@@ -44,6 +46,9 @@ static const Row rows[] = {
         { "crash", 0, FALSE,
           "*\"previousRun\":{\"result\":\"crash\",*SIGSEGV*\"function\":\"a_crash_with_a_name+*",
           "it crashed (SIGSEGV) at a_crash_with_a_name+" },
+        { "exit", 0, FALSE,
+          "*\"previousRun\":{\"result\":\"failed\",\"reason\":\"it ended by itself: exit() was called with status 3\",*",
+          "the last time it ended by itself: exit() was called with status 3" },
         { "sick", 0, FALSE,
           "*\"previousRun\":{\"result\":\"trigger\",*\"probe\":\"engine\"*",
           "it asked systemd to restart it: not live: engine: beyond help MAINPID=1" },
@@ -75,6 +80,7 @@ static void test_row(gconstpointer data) {
         g_assert_cmpuint(manager.n_removed, ==, 0);
         must_show(&manager, "/health", row->shown);
         must_show(&manager, "/status.json", "*\"run\":2,\"restarts\":1,*");
+        must_show(&manager, "/metrics", "*\nhale_restarts 1\n*\nhale_fdstore_fds 1\n*");
         must_show(&manager, "/status.json", "*\"run\":1,\"event\":\"start\"*");
         log = log_of(&manager);
         g_assert_cmpuint(count(log, "runs again; the last time"), ==, 1);
@@ -95,6 +101,24 @@ static void test_clean_stop(void) {
         must_show(&manager, "/health",
                   "*\"previousRun\":{\"result\":\"stopped\",*\"restarts\":0,*");
         g_assert_false(log_has(&manager, "runs again"));
+        manager_bury(&manager, SIGTERM);
+        manager_done(&manager);
+}
+
+/* As systemd sees it, exit(0) is no failure; and that of a fork is not ours. */
+static void test_exits(void) {
+        Manager manager;
+
+        manager_init(&manager);
+        manager_start(&manager, "exit-well");
+        manager_bury(&manager, 0);
+        manager_start(&manager, "fork");
+        wait_until(&manager, shows(&manager, "/health", "*the fork has gone*"));
+        must_show(&manager, "/health",
+                  "*\"previousRun\":{\"result\":\"stopped\",*\"restarts\":0,*");
+        manager_bury(&manager, SIGKILL);
+        run_well(&manager);
+        must_show(&manager, "/health", "*\"previousRun\":{\"result\":\"killed\",*");
         manager_bury(&manager, SIGTERM);
         manager_done(&manager);
 }
@@ -192,6 +216,7 @@ int main(int argc, char *argv[]) {
                 g_free(path);
         }
         g_test_add_func("/service/record/clean-stop", test_clean_stop);
+        g_test_add_func("/service/record/exits", test_exits);
         g_test_add_func("/service/record/many-runs", test_many_runs);
         g_test_add_func("/service/record/maintenance", test_maintenance);
         g_test_add_func("/service/record/stall-that-ends", test_stall_that_ends);

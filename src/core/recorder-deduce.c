@@ -6,7 +6,6 @@
 
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,7 +48,7 @@ typedef struct Evidence {
 static void evidence_gather(const RecorderArea *area, const RecorderState *state, Evidence *ret) {
         *ret = (Evidence){
                 .state = state,
-                .ping_usec = MAX(atomic_load(&area->ping_usec), state->started_usec),
+                .ping_usec = MAX(recorder_read_time(&area->ping_usec, 0), state->started_usec),
         };
         ret->has_signal = recorder_read_frames(&area->fatal, state->run, &ret->signal) &&
                           ret->signal.signal > 0;

@@ -130,6 +130,32 @@ void recorder_write_modules(RecorderArea *area, const RecorderModules *modules) 
         settle();
 }
 
+#define TIME_MASK (UINT64_MAX >> 8)
+
+static uint64_t time_with_check(uint64_t usec) {
+        uint64_t check = 0;
+
+        for (unsigned i = 0; i < 7; i++)
+                check ^= usec >> 8 * i & 0xff;
+
+        return usec | check << 56;
+}
+
+void recorder_note_time(_Atomic uint64_t *word, uint64_t usec) {
+        assert(word);
+
+        atomic_store(word, time_with_check(usec & TIME_MASK));
+}
+
+uint64_t recorder_read_time(const _Atomic uint64_t *word, uint64_t otherwise) {
+        uint64_t value;
+
+        assert(word);
+
+        value = atomic_load(word);
+        return value == time_with_check(value & TIME_MASK) ? value & TIME_MASK : otherwise;
+}
+
 static uint64_t restores_from_number(unsigned n) {
         return n | (uint64_t)~n << 32;
 }

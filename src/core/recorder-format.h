@@ -13,9 +13,9 @@
  *   the rest  parts with one writer each (the ping, the stall, the fatal signal), so
  *             that a thread or a signal handler never waits for another
  *
- * Every part has a checksum of its own, or is one word that is stored at once. The
- * record comes back from systemd, so a reader copies it, believes nothing, and gives
- * out clean text only. It never leaves the machine: numbers have the order of its bytes.
+ * Every part has a checksum of its own, or is one word that is stored at once and checks
+ * itself. The record comes back from systemd, so a reader copies it, believes nothing, and
+ * gives out clean text only. It never leaves the machine: numbers have the order of its bytes.
  *
  * recorder-read.h is the reading. Nothing here allocates, locks or looks at a clock, and what is
  * marked so may be called in a signal handler.
@@ -155,7 +155,7 @@ typedef struct RecorderHeader {
 typedef struct RecorderArea {
         RecorderHeader header;
         _Alignas(256) _Atomic uint64_t restores; /* the number, and its complement above it */
-        _Atomic uint64_t ping_usec;              /* the last, CLOCK_MONOTONIC */
+        _Atomic uint64_t ping_usec;              /* the last, CLOCK_MONOTONIC; see _note_time() */
         _Atomic uint64_t stall_over_usec;        /* when the loop turned again */
         _Alignas(512) RecorderState states[2];
         _Alignas(512) RecorderFrames fatal; /* of the signal that ended it */
@@ -186,6 +186,14 @@ void recorder_write_entry(RecorderArea *area, uint64_t *sequence, const Recorder
 void recorder_write_frames(RecorderFrames *place, const RecorderFrames *frames);
 void recorder_write_stall(RecorderArea *area, const RecorderStall *stall);
 void recorder_write_modules(RecorderArea *area, const RecorderModules *modules);
+
+/*
+ * A time in one word, stored at once: seven bytes, which last for two thousand years, and
+ * the eighth is all others, so that one that is not as it was shows. Reading gives
+ * @otherwise then.
+ */
+void recorder_note_time(_Atomic uint64_t *word, uint64_t usec);
+uint64_t recorder_read_time(const _Atomic uint64_t *word, uint64_t otherwise);
 
 /*
  * Brackets restoring. _begin() returns how often it was begun and did not end before,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -177,7 +176,8 @@ bool recorder_read_stall(const RecorderArea *area, uint32_t run, RecorderStall *
 
         stall = &area->stall;
         if (stall->checksum != recorder_checksum(stall, offsetof(RecorderStall, checksum)) ||
-            stall->run != run || stall->usec <= atomic_load(&area->stall_over_usec))
+            stall->run != run ||
+            stall->usec <= recorder_read_time(&area->stall_over_usec, USEC_NEVER))
                 return false;
 
         *ret = *stall;

@@ -4,7 +4,6 @@
  * Writing the record, as things happen
  */
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -219,7 +218,7 @@ void service_record_gate(hale_service *service, RecorderLife life, const char *r
 
 void service_record_ping(hale_service *service) {
         if (is_open(service))
-                atomic_store(&service->record.recorder.area->ping_usec, service_now());
+                recorder_note_time(&service->record.recorder.area->ping_usec, service_now());
         service_record_keep(service);
 }
 
@@ -240,7 +239,7 @@ void service_record_lag(hale_service *service, uint64_t lag_usec) {
         if (was_told) {
                 bool known = recorder_read_stall(record->recorder.area, record->state.run, &stall);
 
-                atomic_store(&record->recorder.area->stall_over_usec, service_now());
+                recorder_note_time(&record->recorder.area->stall_over_usec, service_now());
                 service_record_event(service, RECORD_STALL, NULL, lag_usec,
                                      !known              ? ""
                                      : stall.function[0] ? stall.function

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdatomic.h>
 
 #include "recorder-fixture.h"
 
@@ -83,8 +82,8 @@ static void leave_traces(RecorderArea *area, const Row *row) {
                 recorder_write_frames(&area->fatal, &frames);
         if (row->stall_usec > 0)
                 recorder_write_stall(area, stall);
-        atomic_store(&area->ping_usec, row->ping_usec);
-        atomic_store(&area->stall_over_usec, row->over_usec);
+        recorder_note_time(&area->ping_usec, row->ping_usec);
+        recorder_note_time(&area->stall_over_usec, row->over_usec);
         g_free(stall);
 }
 

@@ -120,6 +120,7 @@ void recorder_deduce(const RecorderArea *area, const RecorderState *state, Previ
                 .result = state->result,
                 .started_realtime_usec = state->started_realtime_usec,
                 .lived_usec = usec_sub(last_seen_usec(&evidence), state->started_usec),
+                .starting = state->life == LIFE_STARTING,
                 .stopping = state->life == LIFE_STOPPING,
         };
         ret->seen_realtime_usec = usec_add(state->started_realtime_usec, ret->lived_usec);
@@ -220,5 +221,8 @@ const char *previous_run_sentence(const PreviousRun *previous, char *buffer, siz
         sentence_add(&sentence, "%s", sentences[previous->end]);
         add_cause(previous, &sentence);
         add_place(previous, &sentence);
+        if (previous->starting || previous->stopping)
+                sentence_add(&sentence,
+                             previous->starting ? ", before it was ready" : ", on its way out");
         return buffer;
 }

@@ -45,7 +45,7 @@ typedef struct PreviousRun {
         uint64_t seen_realtime_usec; /* the last sign of life */
         uint64_t lived_usec;         /* from the start to that */
         uint64_t stalled_usec;       /* how long the loop had hung when that was seen; 0: did not */
-        bool stopping;               /* it was on its way out anyhow */
+        bool starting, stopping;     /* it was not ready so far; it was on its way out anyhow */
         char probe[NAME_LENGTH_MAX + 1];
         char reason[OUTPUT_LENGTH_MAX];
         char doing[2 * (NAME_LENGTH_MAX + 1)];

@@ -56,9 +56,11 @@ static const Row rows[] = {
         { "killed",         LIFE_RUNNING,   0,       0, 0, 0, 0, 4000000, 0, 0, 3000000,
           RUN_END_KILLED,   "it was killed without a word, or ran out of memory" },
         { "killed-early",   LIFE_STARTING,  0,       0, 0, 0, 0, 0, 0, 0, 3000000,
-          RUN_END_KILLED,   "it was killed without a word, or ran out of memory" },
+          RUN_END_KILLED,   "it was killed without a word, or ran out of memory, before it was ready" },
         { "killed-at-stop", LIFE_STOPPING,  0,       0, 0, 0, 0, 4000000, 0, 0, 3000000,
-          RUN_END_KILLED,   "it was killed without a word, or ran out of memory" },
+          RUN_END_KILLED,   "it was killed without a word, or ran out of memory, on its way out" },
+        { "crash-at-stop",  LIFE_STOPPING,  0, SIGSEGV, 1, 0, 9000000, 4000000, 0, 0, 3000000,
+          RUN_END_CRASH,    "it crashed (SIGSEGV), on its way out" },
 };
 /* clang-format on */
 

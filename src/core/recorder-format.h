@@ -175,10 +175,8 @@ uint64_t recorder_checksum(const void *data, size_t n);
 /* Makes an empty record in memory that is zero. */
 void recorder_format(RecorderArea *area, const char *service, uint64_t realtime_usec);
 
-/*
- * Write the state, and an entry. The caller keeps both and sets all but sequence and
- * checksum; *@sequence is that of the last one written. One thread only.
- */
+/* Write the state, and an entry. The caller keeps both and sets all but sequence and checksum;
+ * *@sequence is that of the last one written. One thread only. */
 void recorder_write_state(RecorderArea *area, RecorderState *state);
 void recorder_write_entry(RecorderArea *area, uint64_t *sequence, const RecorderEntry *entry);
 
@@ -187,18 +185,13 @@ void recorder_write_frames(RecorderFrames *place, const RecorderFrames *frames);
 void recorder_write_stall(RecorderArea *area, const RecorderStall *stall);
 void recorder_write_modules(RecorderArea *area, const RecorderModules *modules);
 
-/*
- * A time in one word, stored at once: seven bytes, which last for two thousand years, and
- * the eighth is all others, so that one that is not as it was shows. Reading gives
- * @otherwise then.
- */
+/* A time in one word, stored at once: seven bytes, and one that checks them. If they are not as
+ * they were, reading gives @otherwise. */
 void recorder_note_time(_Atomic uint64_t *word, uint64_t usec);
 uint64_t recorder_read_time(const _Atomic uint64_t *word, uint64_t otherwise);
 
-/*
- * Brackets restoring. _begin() returns how often it was begun and did not end before,
- * up to RECORDER_RESTORES_MAX; then the record is to be dropped.
- */
+/* Brackets restoring. _begin() returns how often it was begun and did not end before; at
+ * RECORDER_RESTORES_MAX the record is to be dropped. */
 unsigned recorder_restore_begin(RecorderArea *area);
 void recorder_restore_end(RecorderArea *area);
 

@@ -9,6 +9,7 @@ usage: test_metrics.py METRICS-SERVICE
 import http.client
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -171,6 +172,12 @@ class Metrics(unittest.TestCase):
         found = {f.name: f.type for f in openmetrics(self.service.get("/metrics", OPEN_TYPE)[2])}
         for name, kind in FAMILIES.items():
             self.assertEqual(found.get(name), kind, name)
+
+    def test_manual(self):
+        """Whoever finds a series finds in hale-metrics(7) what it means."""
+        page = pathlib.Path(__file__, "../../../man/hale-metrics.7").resolve().read_text("utf-8")
+        for family in openmetrics(self.service.get("/metrics", OPEN_TYPE)[2]):
+            self.assertIn(family.name, page)
 
     def test_formats_have_the_same_series(self):
         def series(families):

@@ -67,8 +67,7 @@ static void die_as_fork(void) {
 
         if (pid == 0)
                 die_by_abort();
-        _exit(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
-                              WTERMSIG(status) == SIGABRT
+        _exit(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT
                       ? 33
                       : 34);
 }

@@ -126,6 +126,20 @@ static void test_escalation(void) {
         g_assert_cmpint(WEXITSTATUS(status), ==, 70);
 }
 
+/* As often as it dies, the journal is not flooded; what the service is ended for is told. */
+static void test_storm(void) {
+        Run run;
+
+        RUN_START(&run, "a:fails,backoff=1/1000,intensity=64/86400000000",
+                  "b:fails,backoff=1/1000,intensity=64/86400000000");
+        expect(&run, "Worker '[ab]' died: exited with status 71");
+        expect(&run, "Worker '[ab]' is beyond help: restarted 64 times");
+        expect_silence(&run);
+        g_assert_cmpuint(count(&run, "begins "), >=, 64);
+        g_assert_cmpuint(count(&run, "Worker '"), <=, 110);
+        g_assert_true(WIFEXITED(run_end(&run)));
+}
+
 static void test_cannot_fill_window(void) {
         Run run;
 
@@ -494,6 +508,7 @@ int main(int argc, char *argv[]) {
                 { "kinds-of-restart", test_kinds_of_restart },
                 { "cannot-start", test_cannot_start },
                 { "escalation", test_escalation },
+                { "storm", test_storm },
                 { "cannot-fill-window", test_cannot_fill_window },
                 { "hung", test_hung },
                 { "hung-and-busy", test_hung_and_busy },

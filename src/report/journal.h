@@ -52,7 +52,8 @@ typedef struct Journal {
         uint64_t n_untold; /* dropped since the last message that got through */
 } Journal;
 
-/* A field of a message. One whose value is NULL is left out. */
+/* A field of a message. One whose value is NULL is left out; then the catalog cannot quote it, for
+ * of a field that is missing `journalctl -x` shows the name. */
 typedef struct JournalField {
         const char *name; /* HALE_… */
         const char *value;

@@ -22,6 +22,7 @@ static void tell_stall(hale_service *service,
                        const BlameReport *report,
                        const char *function,
                        const char *lines) {
+        const char *doing = report->doing[0] ? report->doing : "a callback of the program";
         char stack[STACK_LINE_MAX], duration[USEC_TEXT_MAX], usec[24];
 
         symbols_join(lines, stack);
@@ -30,13 +31,13 @@ static void tell_stall(hale_service *service,
         (void)journal_send(&service->record.journal, MESSAGE_LOOP_STALLED,
                            (JournalField[]){
                                    { "HALE_LAG_USEC", usec },
-                                   { "HALE_STALLED_IN", report->doing[0] ? report->doing : NULL },
-                                   { "HALE_FUNCTION", function[0] ? function : NULL },
+                                   { "HALE_STALLED_IN", doing },
+                                   { "HALE_FUNCTION",
+                                     function[0] ? function : "a function that is not known" },
                                    { "HALE_STACK", stack[0] ? stack : NULL },
                            },
                            4, "The event loop of '%s' hangs for %s in %s%s%s%s%s", service->name,
-                           duration, report->doing[0] ? report->doing : "a callback of the program",
-                           function[0] ? ", at " : "", function,
+                           duration, doing, function[0] ? ", at " : "", function,
                            report->frames ? "" : "; its stack is not known: ",
                            report->frames ? "" : report->excuse);
 }

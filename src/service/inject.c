@@ -62,8 +62,7 @@ static void injection_tell(const Injection *injection,
         (void)journal_send(&service->journal, kind,
                            (JournalField[]){
                                    { "HALE_FAULT", injection->kind->name },
-                                   { "HALE_TARGET",
-                                     injection->target[0] ? injection->target : NULL },
+                                   { "HALE_TARGET", injection->target },
                            },
                            2, "REHEARSAL of '%s' %s: %s%s", service->name, format,
                            injection_text(injection, text), detail);

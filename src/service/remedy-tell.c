@@ -51,7 +51,7 @@ void remedies_tell_end(struct Remedies *self, const LadderEnd *end) {
                                    { "HALE_PROBE", self->probe->name },
                                    { "HALE_REMEDY", self->rungs[end->rung]->name },
                                    { "HALE_OUTCOME", rung_outcome_to_string(end->outcome) },
-                                   { "HALE_REASON", reason[0] ? reason : NULL },
+                                   { "HALE_REASON", reason },
                                    { "HALE_DURATION_USEC", duration },
                                    { "HALE_RUNS", runs },
                            },

@@ -49,13 +49,14 @@ static void worker_tell(hale_worker *worker, MessageKind kind, const char *forma
         if (kind != MESSAGE_WORKER_ESCALATED && !service_may_tell(worker->service))
                 return;
 
-        (void)snprintf(pid, sizeof(pid), "%d", (int)worker->told_pid);
+        (void)snprintf(pid, sizeof(pid), "%d",
+                       (int)(worker->is_thread ? worker->service->pid : worker->told_pid));
         (void)snprintf(restarts, sizeof(restarts), "%" PRIu64, worker->restart.n_total);
         (void)journal_send(
                 &worker->service->journal, kind,
                 (JournalField[]){
                         { "HALE_WORKER", worker->name },
-                        { "HALE_WORKER_PID", worker->told_pid > 0 ? pid : NULL },
+                        { "HALE_WORKER_PID", pid[0] != '0' ? pid : NULL },
                         { "HALE_WORKER_STATE", hale_worker_state_to_string(worker->state) },
                         { "HALE_RESTARTS", restarts },
                         { "HALE_REASON", worker->exit_text[0] ? worker->exit_text : NULL },

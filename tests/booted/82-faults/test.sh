@@ -86,3 +86,8 @@ check "afterwards it is well" wait_until 20 says Status 's "pass"'
 check "root hangs the loop" call root hang-loop "" 20000000
 check "the watchdog ends it" wait_until 20 is NRestarts 2
 check "and it is well again" wait_until 20 says Status 's "pass"'
+
+# Of a field that a message lacks the journal shows the name.
+check "no explanation lacks a field" bash -c "
+    ! journalctl -q -x _SYSTEMD_UNIT=$demo |
+        grep -E '^░░.*(HALE_(TARGET|REASON|OUTCOME|WORKER_PID|STALLED_IN|FUNCTION)([^=A-Z_]|\$)|@[A-Z_]+@)'"

@@ -127,7 +127,7 @@ int hale_link_answer(hale_link *link, uint32_t generation, int result);
 /*
  * Closes the connection and makes a new one at once; or does not wait any longer for
  * the next attempt. Returns 0, -EINPROGRESS while it is connecting, -EOPNOTSUPP without
- * open(), -ESTALE when the service does not run.
+ * open(), -ESTALE when the service does not run, -EPERM in another thread.
  */
 int hale_link_reopen(hale_link *link);
 
@@ -212,7 +212,8 @@ void *hale_link_get_userdata(hale_link *link, const hale_link_ops *ops);
  * over, with up to 16 of them in numbers ("192.0.2.1", "fe80::1%eth0"); or with none and
  * why, for hale_link_down(). Numbers are called back at once, from within. One at a time.
  * Returns 0, -EINVAL, -EBUSY, -ESTALE when it is not connecting, -EAGAIN when the threads of
- * the pool are stuck (the last lookup of this link, for instance), -ENOMEM.
+ * the pool are stuck (the last lookup of this link, for instance), -EPERM in another
+ * thread, -ENOMEM.
  *
  * _tune_socket(): TCP keepalive (after 30 s, 3 times every 10 s) and TCP_USER_TIMEOUT
  * (15 s), so that a peer that vanished is noticed; does nothing to other sockets.

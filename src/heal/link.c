@@ -71,11 +71,13 @@ static LinkChange link_conclude(Link *link, LinkChange change, const char *reaso
         link_set_reason(link, change == LINK_CAME_UP || (change == LINK_SAME && !link->reason[0])
                                       ? NULL
                                       : reason);
+        link->handler->hold(link);
         link->handler->changed(link, change);
         if (down && link->state.status == LINK_DOWN)
                 link_close(link);
 
         link_arm(link);
+        link->handler->release(link);
         return change;
 }
 
@@ -180,7 +182,9 @@ static int on_link_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source, (void)usec;
         link->timer_usec = USEC_NEVER;
+        link->handler->hold(link);
         link_due(link);
+        link->handler->release(link);
         return 0;
 }
 

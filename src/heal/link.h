@@ -8,9 +8,9 @@
  * of its own, and a table of functions. Each open() is followed by exactly one
  * close(), whatever became of it, before the next open().
  *
- * The functions may say up and down from within, and change() may do anything
- * but free the link; it is told after the state has changed and before the lost
- * connection is closed.
+ * The functions may say up and down from within, and changed() may do anything; it is
+ * told after the state has changed and before the lost connection is closed. Who frees
+ * the link from within frees it when it is released.
  *
  * The timer comes after the program's own sources, so that an answer that is there
  * already is heard before its deadline is judged.
@@ -41,6 +41,10 @@ typedef struct LinkHandler {
 
         /* It was stopped, and is closed next. */
         void (*stopped)(Link *link);
+
+        /* Until it is released it must not be freed: it is on the stack. */
+        void (*hold)(Link *link);
+        void (*release)(Link *link);
 } LinkHandler;
 
 struct Link {

@@ -102,6 +102,7 @@ static void link_job_done(PoolJob *pool_job, int result) {
         LinkJob *job = CONTAINER_OF(pool_job, LinkJob, job);
         hale_link *self = job->link;
         LinkQueue *queue = &self->queue;
+        hale_service *service = hale_service_ref(self->service); /* on_change may let go of it */
 
         queue->job = link_job_unref(queue->job);
         if (job->task == TASK_CLOSE) {
@@ -113,6 +114,7 @@ static void link_job_done(PoolJob *pool_job, int result) {
 
         link_pump(self);
         (void)link_job_unref(job);
+        (void)hale_service_unref(service);
 }
 
 static int link_submit(hale_link *self, LinkTask task) {

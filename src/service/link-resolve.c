@@ -92,12 +92,14 @@ static void link_call_resolved(hale_link *self, const LinkLookup *lookup) {
 static void lookup_done(PoolJob *job, int result) {
         LinkLookup *lookup = CONTAINER_OF(job, LinkLookup, job);
         hale_link *self = lookup->link;
+        hale_service *service = hale_service_ref(self->service); /* the program may let go of it */
 
         (void)result;
         self->lookup = link_lookup_unref(self->lookup);
         if (lookup->generation == self->link.state.generation)
                 link_call_resolved(self, lookup);
         (void)link_lookup_unref(lookup);
+        (void)hale_service_unref(service);
 }
 
 static void lookup_free(PoolJob *job) {
@@ -143,6 +145,8 @@ _public_ int hale_link_resolve(hale_link *link, const char *host, hale_link_reso
         LinkLookup *lookup;
         int r;
 
+        RETURN_IF_FAIL(link, -EINVAL);
+        RETURN_IF_FAIL(on_loop_thread, -EPERM);
         LINK_CHECK_CALL(link);
         RETURN_IF_FAIL(host && host[0] && strlen(host) <= HOST_LENGTH_MAX && resolved, -EINVAL);
         RETURN_IF_FAIL(!link->lookup, -EBUSY);

@@ -44,12 +44,23 @@ static void handler_close(Link *link) {
         blame_leave();
 }
 
+/* The last reference may be given back in any function of the program. */
+static void handler_hold(Link *link) {
+        (void)hale_service_ref(link_owner(link)->service);
+}
+
+static void handler_release(Link *link) {
+        (void)hale_service_unref(link_owner(link)->service);
+}
+
 const LinkHandler link_handler = {
         .open = handler_open,
         .check = handler_check,
         .close = handler_close,
         .changed = link_changed,
         .stopped = link_stopped,
+        .hold = handler_hold,
+        .release = handler_release,
 };
 
 int link_begin(hale_link *self) {
@@ -100,6 +111,8 @@ _public_ int hale_link_answer(hale_link *link, uint32_t generation, int result) 
 }
 
 _public_ int hale_link_reopen(hale_link *link) {
+        RETURN_IF_FAIL(link, -EINVAL);
+        RETURN_IF_FAIL(on_loop_thread, -EPERM);
         LINK_CHECK_CALL(link);
         RETURN_IF_FAIL(!link->link.state.policy.told, -EOPNOTSUPP);
         RETURN_IF_FAIL(link->link.state.active, -ESTALE);

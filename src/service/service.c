@@ -87,9 +87,12 @@ _public_ hale_service *hale_service_unref(hale_service *service) {
                 return NULL;
 
         assert(service->n_ref > 0);
-        if (--service->n_ref == 0)
-                service_free(service);
+        if (--service->n_ref > 0)
+                return NULL;
 
+        /* What is called at the end may take a reference, and gives it back in vain. */
+        service->n_ref = 1;
+        service_free(service);
         return NULL;
 }
 

@@ -41,7 +41,7 @@ struct PoolCore {
         unsigned n_ref; /* the Pool, and each thread */
         int event_fd;   /* -EBADF once closed: no thread may write to it any more */
         bool closed;
-        struct PoolJobs queue, finished;
+        struct PoolJobs queue, finished, orphans;
         unsigned n_queued, n_finished, n_idle;
         unsigned n_threads, n_running, n_abandoned;
         uint64_t n_abandoned_total;
@@ -65,6 +65,7 @@ static int pool_core_new(PoolCore **ret) {
 
         TAILQ_INIT(&core->queue);
         TAILQ_INIT(&core->finished);
+        TAILQ_INIT(&core->orphans);
 
         /* None of these fails in glibc with such arguments. */
         (void)pthread_condattr_init(&attr);
@@ -169,6 +170,18 @@ static void pool_core_finish(PoolCore *core, PoolJob *job, int result) {
                 pool_core_notify(core);
 }
 
+/* What the end of the pool left to its threads. With the lock. */
+static void pool_core_bury(PoolCore *core) {
+        PoolJob *job;
+
+        while ((job = TAILQ_FIRST(&core->orphans))) {
+                TAILQ_REMOVE(&core->orphans, job, link);
+                pool_core_unlock(core);
+                job->free(job);
+                pool_core_lock(core);
+        }
+}
+
 static void *pool_thread(void *userdata) {
         PoolCore *core = userdata;
         PoolJob *job;
@@ -185,6 +198,7 @@ static void *pool_thread(void *userdata) {
                 pool_core_finish(core, job, result);
         }
 
+        pool_core_bury(core);
         core->n_threads--;
         pool_core_unref_unlock(core);
         return NULL;
@@ -387,9 +401,10 @@ int pool_init(Pool *pool, sd_event *event, int64_t priority) {
 }
 
 void pool_done(Pool *pool) {
-        struct PoolJobs orphans;
+        struct PoolJobs all, ours;
         PoolCore *core;
         PoolJob *job;
+        bool alone;
 
         if (!pool || !pool->core)
                 return;
@@ -397,19 +412,28 @@ void pool_done(Pool *pool) {
         core = TAKE_PTR(pool->core);
         pool->source = sd_event_source_disable_unref(pool->source);
 
-        TAILQ_INIT(&orphans);
+        TAILQ_INIT(&all);
+        TAILQ_INIT(&ours);
 
         pool_core_lock(core);
         core->closed = true;
         core->event_fd = fd_close(core->event_fd);
-        TAILQ_CONCAT(&orphans, &core->queue, link);
-        TAILQ_CONCAT(&orphans, &core->finished, link);
+        TAILQ_CONCAT(&all, &core->queue, link);
+        TAILQ_CONCAT(&all, &core->finished, link);
         core->n_queued = core->n_finished = 0;
+        alone = core->n_threads == core->n_abandoned;
+        while ((job = TAILQ_FIRST(&all))) {
+                TAILQ_REMOVE(&all, job, link);
+                if (job->free_blocks && !alone)
+                        TAILQ_INSERT_TAIL(&core->orphans, job, link);
+                else
+                        TAILQ_INSERT_TAIL(&ours, job, link);
+        }
         (void)pthread_cond_broadcast(&core->wake);
         pool_core_unref_unlock(core);
 
-        while ((job = TAILQ_FIRST(&orphans))) {
-                TAILQ_REMOVE(&orphans, job, link);
+        while ((job = TAILQ_FIRST(&ours))) {
+                TAILQ_REMOVE(&ours, job, link);
                 job->free(job);
         }
 }

@@ -47,6 +47,7 @@ struct PoolJob {
         int (*work)(PoolJob *job);              /* in a thread; may block */
         void (*done)(PoolJob *job, int result); /* on the loop; the job is the owner's again */
         void (*free)(PoolJob *job);             /* after pool_job_abandon(); in any thread */
+        bool free_blocks; /* pool_done() leaves that to a thread, if there is one */
 
         /* The pool's, under its lock. */
         TAILQ_ENTRY(PoolJob) link;

@@ -128,7 +128,10 @@ static int link_submit(hale_link *self, LinkTask task) {
                 return -ENOMEM;
 
         *job = (LinkJob){
-                .job = { .work = link_job_work, .done = link_job_done, .free = link_job_free },
+                .job = { .work = link_job_work,
+                         .done = link_job_done,
+                         .free = link_job_free, /* closes */
+                         .free_blocks = true },
                 .n_ref = 2,
                 .link = hale_link_ref(self),
                 .task = task,

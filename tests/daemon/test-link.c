@@ -3,133 +3,14 @@
 /*
  * Links of a running service, through the public calls only
  *
- * Each way to connect (at once, later, blocking, by the program itself) comes to the
- * health as it should; close() is called once for each open(); what is late is not
- * applied; a call that hangs costs one thread and ends in words; the journal has one
- * line for an outage and one for its end; `live` stays open unless somebody insists.
+ * Each way to connect (at once, later, by the program itself) comes to the health as it
+ * should; close() is called once for each open(); what is late is not applied; the journal
+ * has one line for an outage and one for its end; `live` stays open unless somebody insists.
+ * (What runs in the pool is for test-link-blocking.)
  */
 
-#include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-
-#include "lib/manager.h"
+#include "lib/fake-link.h"
 #include "lib/server.h"
-
-/* A dependency that does as it is told. */
-typedef struct Fake {
-        _Atomic int open_result, check_result;
-        _Atomic unsigned n_open, n_check, n_close, n_free;
-        unsigned n_changed;
-        uint32_t generation;
-        bool was_up, on_loop;
-        bool hangs; /* under the lock, as is @n_free */
-        const char *_Atomic says;
-} Fake;
-
-/* Not GLib's, which the thread sanitizer does not see. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-
-static void fake_wait(Fake *fake) {
-        pthread_mutex_lock(&lock);
-        while (fake->hangs)
-                pthread_cond_wait(&changed, &lock);
-        pthread_mutex_unlock(&lock);
-}
-
-static void fake_hang(Fake *fake, bool hangs) {
-        pthread_mutex_lock(&lock);
-        fake->hangs = hangs;
-        pthread_cond_broadcast(&changed);
-        pthread_mutex_unlock(&lock);
-}
-
-/* The last thread has let go of it. */
-static void fake_await_free(Fake *fake) {
-        struct timespec limit;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &limit);
-        limit.tv_sec += LIMIT_USEC / G_USEC_PER_SEC;
-        pthread_mutex_lock(&lock);
-        while (fake->n_free == 0 &&
-               pthread_cond_clockwait(&changed, &lock, CLOCK_MONOTONIC, &limit) == 0)
-                ;
-        g_assert_cmpuint(fake->n_free, ==, 1);
-        pthread_mutex_unlock(&lock);
-        g_assert_cmpuint(fake->n_open, ==, fake->n_close);
-}
-
-static int fake_open(hale_link *link, void *userdata) {
-        Fake *fake = userdata;
-
-        g_assert_cmpuint(fake->n_open, ==, fake->n_close);
-        fake->n_open++;
-        if (fake->on_loop)
-                fake->generation = hale_link_get_generation(link);
-        fake_wait(fake);
-        return fake->says ? hale_link_down(link, "%s", fake->says) : fake->open_result;
-}
-
-static int fake_check(hale_link *link, void *userdata) {
-        Fake *fake = userdata;
-
-        (void)link;
-        fake->n_check++;
-        fake_wait(fake);
-        return fake->check_result;
-}
-
-static void fake_close(hale_link *link, void *userdata) {
-        Fake *fake = userdata;
-
-        (void)link;
-        fake->n_close++;
-        g_assert_cmpuint(fake->n_open, ==, fake->n_close);
-}
-
-static void fake_free(void *userdata) {
-        pthread_mutex_lock(&lock);
-        ((Fake *)userdata)->n_free++;
-        pthread_cond_broadcast(&changed);
-        pthread_mutex_unlock(&lock);
-}
-
-static const hale_link_ops fake_ops = {
-        .open = fake_open,
-        .check = fake_check,
-        .close = fake_close,
-        .free = fake_free,
-};
-
-static void fake_on_change(hale_link *link, void *userdata) {
-        Fake *fake = userdata;
-
-        fake->n_changed++;
-        fake->was_up = hale_link_is_up(link);
-}
-
-/* A quick link: attempts after 2 ms, no breaker, stable at once. */
-static hale_link *fake_link(hale_service *service, Fake *fake) {
-        hale_link *link;
-
-        g_assert_cmpint(hale_service_add_link(service, &link, "db", &fake_ops, fake), ==, 0);
-        g_assert_cmpint(hale_link_set_backoff_usec(link, 2000, 5000), ==, 0);
-        g_assert_cmpint(hale_link_set_breaker(link, 0), ==, 0);
-        g_assert_cmpint(hale_link_set_stable_usec(link, 1000), ==, 0);
-        g_assert_cmpint(hale_link_set_connect_timeout_usec(link, 50000), ==, 0);
-        g_assert_cmpint(hale_link_set_check_interval_usec(link, 10000), ==, 0);
-        g_assert_cmpint(hale_link_set_check_timeout_usec(link, 50000), ==, 0);
-        g_assert_cmpint(hale_link_on_change(link, fake_on_change, fake), ==, 0);
-        return link;
-}
-
-static void finish(hale_service *service, hale_link *link, Fake *fake) {
-        hale_link_unref(link);
-        hale_service_unref(service);
-        fake_await_free(fake);
-}
 
 static void test_refusals(void) {
         hale_service *service = service_of_test();
@@ -364,155 +245,6 @@ static void test_gates(void) {
         hale_service_unref(service);
 }
 
-static void test_added_later(void) {
-        hale_service *service = service_of_test();
-        Fake fake = {};
-        hale_link *link;
-
-        g_assert_cmpint(hale_service_start(service), ==, 0);
-        g_assert_true(turn_until(service, hale_service_is_ready(service)));
-        link = fake_link(service, &fake);
-        g_assert_cmpint(hale_link_set_blocking(link, 1), ==, 0);
-        g_assert_true(turn_until(service, hale_link_is_up(link)));
-        finish(service, link, &fake);
-}
-
-static void test_blocking(void) {
-        hale_service *service = service_of_test();
-        Fake fake = {};
-        hale_link *link = fake_link(service, &fake);
-
-        g_assert_cmpint(hale_link_set_blocking(link, 1), ==, 0);
-        g_assert_cmpint(hale_service_start(service), ==, 0);
-        g_assert_true(turn_until(service, fake.n_check >= 3));
-        g_assert_cmpuint(fake.n_open, ==, 1);
-
-        fake.says = "no room in the thread";
-        fake.check_result = -EPIPE;
-        g_assert_true(turn_until(service, fake.n_open >= 3 && !hale_link_is_up(link) &&
-                                                  strstr(hale_link_get_reason(link), "no room")));
-        fake.says = NULL;
-        fake.check_result = 0;
-        g_assert_true(turn_until(service, hale_link_is_up(link)));
-
-        g_assert_cmpint(hale_link_down(link, "we know better"), ==, HALE_REPORTED);
-        g_assert_true(turn_until(service, hale_link_is_up(link)));
-        g_assert_cmpint(hale_service_stop(service), ==, 0);
-        g_assert_true(turn_until(service, sd_event_get_state(hale_service_get_event(service)) ==
-                                                  SD_EVENT_FINISHED));
-        g_assert_false(fake.was_up);
-        finish(service, link, &fake);
-}
-
-/* A call that hangs: one thread is given up, and no second; when it returns, all is well. */
-static void test_blocking_hangs(void) {
-        hale_service *service = service_of_test();
-        Fake fake = { .hangs = true };
-        hale_link *link = fake_link(service, &fake);
-
-        g_assert_cmpint(hale_link_set_blocking(link, 1), ==, 0);
-        g_assert_cmpint(hale_service_start(service), ==, 0);
-        g_assert_true(turn_until(service, strcmp(hale_link_get_reason(link),
-                                                 "an earlier call has not returned yet") == 0));
-        g_assert_true(turn_until(service, hale_link_get_n_attempts(link) >= 10));
-        g_assert_cmpuint(fake.n_open, ==, 1);
-
-        fake_hang(&fake, false);
-        g_assert_true(turn_until(service, hale_link_is_up(link)));
-        g_assert_cmpuint(fake.n_close, ==, 1);
-        g_assert_cmpuint(fake.n_open, ==, 2);
-
-        fake_hang(&fake, true); /* the check */
-        g_assert_true(turn_until(service, !hale_link_is_up(link)));
-        g_assert_cmpuint(fake.n_open, ==, 2);
-        fake_hang(&fake, false);
-        g_assert_true(turn_until(service, hale_link_is_up(link)));
-        g_assert_cmpuint(fake.n_close, ==, 2);
-
-        finish(service, link, &fake);
-}
-
-/* The service ends while a call hangs: its thread has what it needs until it returns. */
-static void test_blocking_hangs_at_the_end(void) {
-        hale_service *service = service_of_test();
-        Fake fake = { .hangs = true };
-        hale_link *link = fake_link(service, &fake);
-
-        g_assert_cmpint(hale_link_set_blocking(link, 1), ==, 0);
-        g_assert_cmpint(hale_service_start(service), ==, 0);
-        g_assert_true(turn_until(service, fake.n_open == 1));
-        hale_link_unref(link);
-        hale_service_unref(service);
-        g_assert_cmpuint(fake.n_free, ==, 0);
-        fake_hang(&fake, false);
-        fake_await_free(&fake);
-        g_assert_cmpuint(fake.n_close, ==, 1);
-}
-
-typedef struct Names {
-        const char *host;
-        unsigned n_resolved, n_addresses;
-        char first[64], error[256];
-} Names;
-
-static void on_resolved(hale_link *link,
-                        const char *const *addresses,
-                        unsigned n_addresses,
-                        const char *error,
-                        void *userdata) {
-        Names *names = userdata;
-
-        names->n_resolved++;
-        names->n_addresses = n_addresses;
-        g_strlcpy(names->error, error, sizeof(names->error));
-        if (n_addresses > 0)
-                g_strlcpy(names->first, addresses[0], sizeof(names->first));
-        (void)(n_addresses > 0 ? hale_link_up(link) : hale_link_down(link, "%s", error));
-}
-
-static int names_open(hale_link *link, void *userdata) {
-        Names *names = userdata;
-        int r = hale_link_resolve(link, names->host, on_resolved);
-
-        return r < 0 ? r : HALE_PENDING;
-}
-
-static void test_resolve(void) {
-        static const hale_link_ops ops = { .open = names_open };
-        static const struct {
-                const char *host, *first;
-        } rows[] = {
-                { "192.0.2.1", "192.0.2.1" },
-                { "::1", "::1" },
-                { "localhost", NULL },
-                { "no-such-name.invalid", "" },
-        };
-
-        for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-                hale_service *service = service_of_test();
-                Names names = { .host = rows[i].host };
-                hale_link *link;
-
-                g_assert_cmpint(hale_service_add_link(service, &link, "db", &ops, &names), ==, 0);
-                g_assert_cmpint(hale_link_resolve(link, "::1", on_resolved), ==, -ESTALE);
-                g_assert_cmpint(hale_link_set_connect_timeout_usec(link, 60 * G_USEC_PER_SEC), ==,
-                                0);
-                g_assert_cmpint(hale_service_start(service), ==, 0);
-                g_assert_true(turn_until(service, names.n_resolved == 1));
-                if (rows[i].first && !rows[i].first[0]) {
-                        g_assert_false(hale_link_is_up(link));
-                        g_assert_nonnull(strstr(hale_link_get_reason(link), rows[i].host));
-                } else {
-                        g_assert_true(hale_link_is_up(link));
-                        g_assert_cmpuint(names.n_addresses, >=, 1);
-                        if (rows[i].first)
-                                g_assert_cmpstr(names.first, ==, rows[i].first);
-                }
-                hale_link_unref(link);
-                hale_service_unref(service);
-        }
-}
-
 static void test_tuned_sockets(void) {
         int fd = socket(AF_INET, SOCK_STREAM, 0), local = socket(AF_UNIX, SOCK_STREAM, 0);
         int value = 0;
@@ -530,9 +262,20 @@ static void test_tuned_sockets(void) {
         (void)close(local);
 }
 
+static void on_resolved(hale_link *link,
+                        const char *const *addresses,
+                        unsigned n_addresses,
+                        const char *error,
+                        void *userdata) {
+        (void)link, (void)addresses, (void)n_addresses, (void)error, (void)userdata;
+        g_assert_not_reached();
+}
+
 static gpointer tell_from_thread(gpointer link) {
         g_assert_cmpint(hale_link_up(link), ==, -EPERM);
         g_assert_cmpint(hale_link_down(link, "x"), ==, -EPERM);
+        g_assert_cmpint(hale_link_reopen(link), ==, -EPERM);
+        g_assert_cmpint(hale_link_resolve(link, "::1", on_resolved), ==, -EPERM);
         return NULL;
 }
 
@@ -545,7 +288,6 @@ static void test_other_threads(void) {
         hale_link_unref(link);
         hale_service_unref(service);
 }
-
 int main(int argc, char **argv) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/service/link/refusals", test_refusals);
@@ -556,11 +298,6 @@ int main(int argc, char **argv) {
         g_test_add_func("/service/link/one-line-an-outage", test_one_line_an_outage);
         g_test_add_func("/service/link/reopen", test_reopen);
         g_test_add_func("/service/link/gates", test_gates);
-        g_test_add_func("/service/link/added-later", test_added_later);
-        g_test_add_func("/service/link/blocking", test_blocking);
-        g_test_add_func("/service/link/blocking-hangs", test_blocking_hangs);
-        g_test_add_func("/service/link/blocking-hangs-at-the-end", test_blocking_hangs_at_the_end);
-        g_test_add_func("/service/link/resolve", test_resolve);
         g_test_add_func("/service/link/tuned-sockets", test_tuned_sockets);
         g_test_add_func("/service/link/other-threads", test_other_threads);
         return g_test_run();

@@ -145,11 +145,12 @@ int remedies_add(hale_probe *probe,
         if (r < 0)
                 return r;
 
-        r = remedies_new(probe);
+        r = remedy_new(&remedy, name, policy->budget);
         if (r < 0)
                 return r;
 
-        r = remedy_new(&remedy, name, policy->budget);
+        /* The last that can fail of a probe that has none yet: no empty ladder is left behind. */
+        r = remedies_new(probe);
         if (r < 0)
                 return r;
 

@@ -18,10 +18,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <systemd/sd-event.h>
 
 #include "adapter/postgres-target.h"
 #include "base/fd.h"
+#include "base/limits.h"
 #include "base/macro.h"
 #include "hale/postgres.h"
 #include "hale/service.h"
@@ -50,6 +52,7 @@ typedef struct Postgres {
         unsigned host; /* the one that is resolved */
         PGconn *connection;
         sd_event_source *source;
+        size_t n_heard;          /* bytes, while connecting, about */
         int fd;                  /* a copy of PQsocket(), while it is up */
         char reason[REASON_MAX]; /* what the server said last, or the resolver */
 } Postgres;
@@ -114,9 +117,22 @@ static int postgres_wait_for(Postgres *self, uint32_t events) {
 
         r = sd_event_add_io(self->event, &self->source, PQsocket(self->connection), events,
                             on_connecting, self);
-        if (r >= 0)
-                (void)sd_event_source_set_description(self->source, "hale-postgres-connect");
-        return r;
+        if (r < 0)
+                return r;
+
+        (void)sd_event_source_set_description(self->source, "hale-postgres-connect");
+        (void)hale_link_give_way(self->link, &self->source);
+        return 0;
+}
+
+/* libpq keeps all that it is sent until a message is whole. How much that is it does not say;
+ * what waits to be read before each step is no less. */
+static bool postgres_hears_too_much(Postgres *self) {
+        int n = 0;
+
+        if (ioctl(PQsocket(self->connection), FIONREAD, &n) == 0 && n > 0)
+                self->n_heard += (size_t)n;
+        return self->n_heard > LINK_GREETING_MAX;
 }
 
 /* The next step of connecting. */
@@ -144,7 +160,10 @@ static int on_connecting(sd_event_source *source, int fd, uint32_t revents, void
 
         (void)source, (void)fd, (void)revents;
         self->source = sd_event_source_disable_unref(self->source);
-        postgres_step(self, PQconnectPoll(self->connection));
+        if (postgres_hears_too_much(self))
+                postgres_down(self, "the server talks without end");
+        else
+                postgres_step(self, PQconnectPoll(self->connection));
         return 0;
 }
 
@@ -155,6 +174,7 @@ static void postgres_connect(Postgres *self) {
         }
 
         self->reason[0] = '\0';
+        self->n_heard = 0;
         self->connection = pg_targets_connect(&self->targets, self->turn % self->targets.n_targets,
                                               self->application);
         if (!self->connection) {
@@ -271,6 +291,7 @@ static int on_watch(sd_event_source *source, int fd, uint32_t revents, void *use
         Postgres *self = userdata;
 
         (void)source, (void)fd;
+        (void)hale_link_give_way(self->link, &self->source);
         if (revents & EPOLLOUT) {
                 int left = PQflush(self->connection);
 

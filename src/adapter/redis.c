@@ -22,12 +22,22 @@
 #include <systemd/sd-event.h>
 
 #include "adapter/redis-url.h"
+#include "base/limits.h"
 #include "base/macro.h"
 #include "hale/redis.h"
 #include "hale/service.h"
 
-#define ADDRESSES_MAX 16
 #define ADDRESS_TEXT_MAX 64
+
+/* Of an array: hiredis needs a tenth of a second to free one of so many. */
+#define ELEMENTS_MAX ((size_t)1 << 24)
+
+#if HIREDIS_MAJOR < 1
+typedef int ArrayCount;
+#else
+typedef size_t ArrayCount;
+#endif
+
 #define REASON_MAX 256
 
 typedef enum RedisState {
@@ -115,6 +125,24 @@ static void hook_del_write(void *data) {
         redis_wait_for(self, self->events & ~(uint32_t)EPOLLOUT);
 }
 
+/*
+ * hiredis believes a server that announces a billion elements, and looks at each when it frees the
+ * array: the loop would stand still for seconds, for an answer of 13 bytes.
+ */
+static redisReplyObjectFunctions hiredis_functions, functions;
+
+static void *create_array(const redisReadTask *task, ArrayCount n) {
+        return (size_t)n > ELEMENTS_MAX ? NULL : hiredis_functions.createArray(task, n);
+}
+
+static void redis_limit_arrays(redisAsyncContext *context) {
+        if (!functions.createArray) {
+                hiredis_functions = functions = *context->c.reader->fn;
+                functions.createArray = create_array;
+        }
+        context->c.reader->fn = &functions;
+}
+
 /* The context is not ours any more: nothing in it points to us. */
 static redisAsyncContext *redis_let_go(Redis *self) {
         redisAsyncContext *context = TAKE_PTR(self->context);
@@ -132,12 +160,19 @@ static redisAsyncContext *redis_let_go(Redis *self) {
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Redis *self = userdata;
         redisAsyncContext *context = self->context;
+        hale_link *link = self->link;
 
         (void)source, (void)fd;
+        (void)hale_link_ref(link); /* and us: the program may let go of both in a reply */
+        (void)hale_link_give_way(link, &self->source);
         if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP))
                 redisAsyncHandleRead(context);
         if (self->context == context && (revents & EPOLLOUT))
                 write_without_signal(context);
+        if (self->context == context && self->state == REDIS_GREETING &&
+            context->c.reader->len > LINK_GREETING_MAX)
+                redis_down(self, "", "the server talks without end");
+        (void)hale_link_unref(link);
         return 0;
 }
 
@@ -147,7 +182,9 @@ static void on_lost(const redisAsyncContext *context, int status) {
 
         (void)status;
         (void)snprintf(text, sizeof(text), "%s",
-                       context->err ? context->errstr : "the server closed the connection");
+                       context->err == REDIS_ERR_OOM ? "no memory for an answer so large"
+                       : context->err                ? context->errstr
+                                                     : "the server closed the connection");
         (void)redis_let_go(self);
         redis_down(self, "", text);
 }
@@ -235,6 +272,7 @@ static int redis_attach(Redis *self) {
                 return r;
 
         (void)sd_event_source_set_description(self->source, "hale-redis");
+        redis_limit_arrays(context);
         context->ev.data = self;
         context->ev.addRead = hook_add_read;
         context->ev.delRead = hook_del_read;

@@ -226,6 +226,13 @@
 /* What a rehearsal may leak: enough for any limit that is worth a try, not for a whole machine. */
 #define LEAK_MAX ((uint64_t)1024 * 1024 * 1024)
 
+/* Turns of a link's source before it lets others have theirs: a burst of answers takes fewer, and
+ * at 4 ms each, for a line of many megabytes, the ping is 128 ms late. */
+#define LINK_TURNS_MAX 32
+
+/* What a server may say before it has let us in: a greeting, and some certificates. */
+#define LINK_GREETING_MAX ((size_t)1024 * 1024)
+
 /* Connections that a service keeps: one for each thing that it depends on, and some pools. */
 #define LINKS_MAX 256
 

@@ -47,6 +47,8 @@
 extern "C" {
 #endif
 
+struct sd_event_source;
+
 typedef struct hale_link hale_link;
 
 typedef enum hale_link_state {
@@ -215,6 +217,13 @@ void *hale_link_get_userdata(hale_link *link, const hale_link_ops *ops);
  * the pool are stuck (the last lookup of this link, for instance), -EPERM in another
  * thread, -ENOMEM.
  *
+ * _give_way(): for the handler of a source of yours that reads what the server sends, to be
+ * called at its start. A server that sends without end keeps the source always ready, and
+ * the deadlines of the link and the ping of the watchdog, which come later in the loop, would
+ * never have their turn: each 32nd call disables the source until everybody has had one. @source
+ * is where you keep it, NULL once it is gone; close() ends it. Returns 1 if it was disabled, else
+ * 0, -EINVAL, -EPERM, -ESTALE, -ENOMEM.
+ *
  * _tune_socket(): TCP keepalive (after 30 s, 3 times every 10 s) and TCP_USER_TIMEOUT
  * (15 s), so that a peer that vanished is noticed; does nothing to other sockets.
  * Returns 0, or what setsockopt(2) returned.
@@ -225,6 +234,7 @@ typedef void (*hale_link_resolved_t)(hale_link *link,
                                      const char *error,
                                      void *userdata);
 int hale_link_resolve(hale_link *link, const char *host, hale_link_resolved_t resolved);
+int hale_link_give_way(hale_link *link, struct sd_event_source **source);
 int hale_link_tune_socket(int fd);
 
 #ifdef __cplusplus

@@ -39,7 +39,8 @@ int hale_redis_add(hale_service *service, hale_link **ret, const char *name, con
 /*
  * The connection, while it is up; else, and for a link of another kind, NULL. It is the
  * link's: do not free it, nor set its callbacks; its @data is yours. A connection that
- * subscribes or monitors is not asked any more.
+ * subscribes or monitors is not asked any more. An array of more than 16 million elements ends the
+ * connection, for the loop would stand still for it.
  */
 struct redisAsyncContext *hale_redis_get(hale_link *link);
 

@@ -36,6 +36,8 @@ static void handler_close(Link *link) {
         hale_link *self = link_owner(link);
 
         link_resolve_cancel(self);
+        self->paused = NULL;
+        self->again = sd_event_source_disable_unref(self->again);
         blame_enter("the closing of link", self->name);
         if (self->blocking)
                 link_queue_close(self);
@@ -118,6 +120,52 @@ _public_ int hale_link_reopen(hale_link *link) {
         RETURN_IF_FAIL(link->link.state.active, -ESTALE);
 
         return link_reopen(&link->link, "reopened") == LINK_SAME ? -EINPROGRESS : 0;
+}
+
+static int on_again(sd_event_source *source, void *userdata) {
+        hale_link *self = userdata;
+        sd_event_source **paused = TAKE_PTR(self->paused);
+
+        (void)source;
+        if (paused && *paused)
+                (void)sd_event_source_set_enabled(*paused, SD_EVENT_ON);
+        return 0;
+}
+
+/* Where HTTP is, the last in the loop: of two that are always ready each has its turn. */
+static int link_add_again(hale_link *self) {
+        int r;
+
+        if (self->again)
+                return 0;
+
+        r = sd_event_add_defer(self->service->event, &self->again, on_again, self);
+        if (r < 0)
+                return r;
+
+        (void)sd_event_source_set_description(self->again, "hale-link-again");
+        return sd_event_source_set_priority(self->again, PRIORITY_HTTP);
+}
+
+_public_ int hale_link_give_way(hale_link *link, struct sd_event_source **source) {
+        int r;
+
+        RETURN_IF_FAIL(link && source && *source, -EINVAL);
+        RETURN_IF_FAIL(on_loop_thread, -EPERM);
+        LINK_CHECK_CALL(link);
+
+        if (link->paused || ++link->n_turns < LINK_TURNS_MAX)
+                return 0;
+
+        r = link_add_again(link);
+        if (r < 0)
+                return r;
+
+        link->n_turns = 0;
+        link->paused = source;
+        (void)sd_event_source_set_enabled(link->again, SD_EVENT_ONESHOT);
+        (void)sd_event_source_set_enabled(*source, SD_EVENT_OFF);
+        return 1;
 }
 
 _public_ int hale_link_tune_socket(int fd) {

@@ -52,6 +52,10 @@ struct hale_link {
         hale_link_change_t on_change;
         void *on_change_data;
 
+        sd_event_source *again;   /* lets the source go on that has given way */
+        sd_event_source **paused; /* that one; NULL: none has. Not ours */
+        unsigned n_turns;
+
         LinkQueue queue;
         LinkLookup *lookup, *lookup_stuck; /* as in the queue */
         hale_link_resolved_t resolved;

@@ -20,6 +20,9 @@
 /* What systemd gives is a line; more is a mistake. */
 #define WRITE_MAX 512
 
+/* Events in a window that are listened to. */
+#define PRESSURE_EVENTS_MAX 4
+
 /* clang-format off */
 static const char *const kind_names[] = {
         [PRESSURE_NONE]     = "none",
@@ -87,13 +90,15 @@ static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *
         if (revents & EPOLLIN && read(fd, ignored, sizeof(ignored)) == 0)
                 revents = EPOLLHUP;
 
-        if (revents & (EPOLLIN | EPOLLPRI)) {
-                pressure->n_events++;
-                pressure->handler(pressure->userdata);
-        } else {
-                /* The group, or whoever told us, is gone. */
+        /* The group, or whoever told us, is gone. Of a group that was removed the kernel says so
+         * together with EPOLLPRI, and without end. */
+        if (revents & (EPOLLERR | EPOLLHUP)) {
                 pressure_close(pressure);
+                return 0;
         }
+
+        pressure->n_events++;
+        pressure->handler(pressure->userdata);
         return 0;
 }
 
@@ -167,14 +172,36 @@ static int open_group(const char *root, PressureKind *ret_kind) {
         return fd < 0 ? -errno : fd;
 }
 
+/* Keeps @fd, if it can be waited for. Returns 0, or what sd_event_add_io(3) returned. */
+static int
+pressure_watch(Pressure *pressure, sd_event *event, int64_t priority, int fd, uint32_t events) {
+        int r;
+
+        r = sd_event_add_io(event, &pressure->source, fd, events, on_pressure, pressure);
+        if (r < 0) {
+                (void)fd_close(fd);
+                return r;
+        }
+
+        pressure->fd = fd;
+        (void)sd_event_source_set_description(pressure->source, "hale-pressure");
+        (void)sd_event_source_set_priority(pressure->source, priority);
+
+        /* The kernel tells once in a window. Somebody else may never come to an end. */
+        (void)sd_event_source_set_ratelimit(pressure->source, PRESSURE_WINDOW_USEC,
+                                            PRESSURE_EVENTS_MAX);
+        return 0;
+}
+
 void pressure_init(Pressure *pressure,
                    sd_event *event,
                    int64_t priority,
                    const PressureConfig *config,
                    pressure_handler_t handler,
                    void *userdata) {
-        uint32_t events = EPOLLPRI;
-        PressureKind kind = PRESSURE_ASSIGNED;
+        uint32_t events = 0;
+        PressureKind kind;
+        int fd = -EBADF;
 
         assert(pressure);
         assert(config);
@@ -187,23 +214,22 @@ void pressure_init(Pressure *pressure,
                 return;
 
         if (config->watch)
-                pressure->fd = open_assigned(config->watch, config->write, &events);
-        if (pressure->fd < 0)
-                pressure->fd = open_group(config->root ? config->root : "", &kind);
-        if (pressure->fd < 0)
-                return;
-
-        pressure->kind = kind;
-        if (kind == PRESSURE_AVERAGES)
-                return;
-
-        if (sd_event_add_io(event, &pressure->source, pressure->fd, events, on_pressure, pressure) <
-            0) {
-                pressure_close(pressure);
+                fd = open_assigned(config->watch, config->write, &events);
+        if (fd >= 0 && pressure_watch(pressure, event, priority, fd, events) >= 0) {
+                pressure->kind = PRESSURE_ASSIGNED;
                 return;
         }
-        (void)sd_event_source_set_description(pressure->source, "hale-pressure");
-        (void)sd_event_source_set_priority(pressure->source, priority);
+
+        /* What was assigned makes no sense: our own group does. */
+        fd = open_group(config->root ? config->root : "", &kind);
+        if (fd < 0)
+                return;
+
+        if (kind == PRESSURE_AVERAGES)
+                pressure->fd = fd;
+        else if (pressure_watch(pressure, event, priority, fd, EPOLLPRI) < 0)
+                return;
+        pressure->kind = kind;
 }
 
 void pressure_done(Pressure *pressure) {

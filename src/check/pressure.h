@@ -8,7 +8,8 @@
  * in $MEMORY_PRESSURE_WATCH (systemd 254, https://systemd.io/MEMORY_PRESSURE); a
  * trigger on the memory.pressure of our control group, where we may set one; its
  * averages, looked at whenever asked. Where there is nothing, there is none: it is
- * no reason not to start.
+ * no reason not to start. What is assigned and makes no sense is not taken, and what
+ * never stops to tell of pressure is heard four times in a window.
  */
 
 #include <stdbool.h>

@@ -122,6 +122,60 @@ static void test_socket(Fixture *f, gconstpointer data) {
         close(listener);
 }
 
+/* Somebody who writes without end gets no more than a few calls, and the loop goes on. */
+static void test_storm(Fixture *f, gconstpointer data) {
+        g_autofree char *path = g_build_filename(f->folder, "pipe", NULL);
+        gint64 until = g_get_monotonic_time() + G_USEC_PER_SEC / 2;
+        char block[4096] = "";
+        guint n_turns = 0;
+        int fd;
+
+        (void)data;
+        g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+        init(f, path, NULL);
+        fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+        while (g_get_monotonic_time() < until) {
+                (void)!write(fd, block, sizeof(block));
+                g_assert_cmpint(sd_event_run(f->event, 10000), >=, 0);
+                n_turns++;
+        }
+        g_test_message("%u calls in %u turns", f->n_called, n_turns);
+        g_assert_cmpuint(f->n_called, >=, 1);
+        g_assert_cmpuint(f->n_called, <=, 8);
+        g_assert_cmpint(f->pressure.kind, ==, PRESSURE_ASSIGNED);
+        close(fd);
+}
+
+/* A real group that is removed while it is watched: the kernel says so without end. */
+static void test_group_removed(Fixture *f, gconstpointer data) {
+        static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+        gint64 until = g_get_monotonic_time() + G_USEC_PER_SEC / 2;
+        g_autofree char *name = g_strdup_printf("hale-test-%d", (int)getpid());
+
+        (void)data;
+        for (size_t i = 0; i < G_N_ELEMENTS(roots); i++) {
+                g_autofree char *group = g_build_filename(roots[i], name, NULL);
+                g_autofree char *path = g_build_filename(group, "memory.pressure", NULL);
+
+                if (mkdir(group, 0755) < 0)
+                        continue;
+                if (access(path, W_OK) == 0)
+                        init(f, path, "c29tZSAyMDAwMDAgMjAwMDAwMAA=");
+                g_assert_cmpint(rmdir(group), ==, 0);
+                if (f->pressure.kind == PRESSURE_ASSIGNED)
+                        break;
+        }
+        if (f->pressure.kind != PRESSURE_ASSIGNED) {
+                g_test_skip("no control group of one's own with memory.pressure can be had here");
+                return;
+        }
+
+        while (f->pressure.kind != PRESSURE_NONE && g_get_monotonic_time() < until)
+                g_assert_cmpint(sd_event_run(f->event, 10000), >=, 0);
+        g_assert_cmpint(f->pressure.kind, ==, PRESSURE_NONE);
+        g_assert_cmpuint(f->n_called, ==, 0);
+}
+
 static void test_nothing(Fixture *f, gconstpointer data) {
         static const char *const writes[] = { "=", "A", "AAA", "A===", "AA*A", "äöü" };
         g_autofree char *file = g_build_filename(f->folder, "file", NULL);
@@ -214,6 +268,9 @@ int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
         g_test_add("/check/pressure/pipe", Fixture, NULL, setup, test_pipe, teardown);
         g_test_add("/check/pressure/socket", Fixture, NULL, setup, test_socket, teardown);
+        g_test_add("/check/pressure/storm", Fixture, NULL, setup, test_storm, teardown);
+        g_test_add("/check/pressure/group-removed", Fixture, NULL, setup, test_group_removed,
+                   teardown);
         g_test_add("/check/pressure/nothing", Fixture, NULL, setup, test_nothing, teardown);
         g_test_add("/check/pressure/averages", Fixture, NULL, setup, test_averages, teardown);
         g_test_add("/check/pressure/this-machine", Fixture, NULL, setup, test_real, teardown);

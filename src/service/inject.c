@@ -77,7 +77,9 @@ static void injection_free(Injection *injection) {
         if (injection->kind->end)
                 injection->kind->end(injection);
         injection->pidfd = fd_close(injection->pidfd);
-        free(injection);
+        injection->over = true;
+        if (!injection->in_begin)
+                free(injection);
         service_note_rehearsal(service);
 }
 
@@ -94,7 +96,14 @@ static void injection_due(void *userdata) {
                 return;
         }
 
+        injection->in_begin = true;
         r = kind->begin(injection);
+        injection->in_begin = false;
+        if (injection->over) { /* the program has stopped the service for it */
+                free(injection);
+                return;
+        }
+
         if (r < 0) {
                 char detail[128];
 

@@ -33,6 +33,8 @@ struct Injection {
         char target[NAME_LENGTH_MAX + 1];
         Timer timer;
         uint64_t until_usec;
+        bool in_begin; /* begin() is on the stack, and may have called the program */
+        bool over;     /* ended meanwhile */
 
         /* Of the kind. */
         uint64_t amount; /* bytes to be leaked */

@@ -216,6 +216,53 @@ static void test_cut_link(void) {
         manager_done(&manager);
 }
 
+static void stop_on_change(hale_link *link, void *userdata) {
+        (void)userdata;
+        if (!hale_link_is_up(link))
+                (void)hale_service_stop(hale_link_get_service(link));
+}
+
+static void let_go_on_change(hale_link *link, void *userdata) {
+        hale_service **service = userdata;
+
+        if (!hale_link_is_up(link))
+                *service = hale_service_unref(*service);
+}
+
+/* The program's answer to the fault is to stop, or to let go of all, from within. */
+static void test_ends_within(void) {
+        static const hale_link_ops ops = { .open = link_opens };
+
+        for (guint i = 0; i < 2; i++) {
+                Manager manager;
+                hale_service *service = start(&manager, NULL);
+                struct sd_event *event = sd_event_ref(hale_service_get_event(service));
+                guint n_opened = 0;
+                hale_link *link;
+
+                g_assert_cmpint(hale_service_add_link(service, &link, "db", &ops, &n_opened), ==,
+                                0);
+                g_assert_cmpint(hale_link_on_change(link, i ? let_go_on_change : stop_on_change,
+                                                    &service),
+                                ==, 0);
+                run(service);
+                g_assert_cmpint(hale_service_inject_fault(service, "fail-probe", "asked", SECOND),
+                                ==, 0);
+                g_assert_cmpint(hale_service_inject_fault(service, "cut-link", "db", SECOND), ==,
+                                0);
+                for (gint64 limit = g_get_monotonic_time() + LIMIT_USEC;
+                     service && hale_service_get_phase(service) != HALE_STOPPING;) {
+                        g_assert_cmpint(g_get_monotonic_time(), <, limit);
+                        g_assert_cmpint(sd_event_run(event, 20000), >=, 0);
+                }
+                g_assert_false(hale_service_is_rehearsing(service));
+                hale_link_unref(link);
+                hale_service_unref(service);
+                (void)sd_event_unref(event);
+                manager_done(&manager);
+        }
+}
+
 /* No more than so many, and a stop ends them all. */
 static void test_bounds(void) {
         Manager manager;
@@ -265,6 +312,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/service/inject/hang-loop", test_hang_loop);
         g_test_add_func("/service/inject/leak", test_leak);
         g_test_add_func("/service/inject/cut-link", test_cut_link);
+        g_test_add_func("/service/inject/ends-within", test_ends_within);
         g_test_add_func("/service/inject/bounds", test_bounds);
         g_test_add_func("/service/inject/freed-meanwhile", test_unref);
         return g_test_run();

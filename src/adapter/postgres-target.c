@@ -91,6 +91,15 @@ static int pg_targets_split(PgTargets *self) {
         return 0;
 }
 
+/* The host would come out of the file of services, and libpq would resolve it. */
+static bool pg_targets_need_service(const PgTargets *self) {
+        const PQconninfoOption *options = self->options;
+
+        return option_value(options, "service") ||
+               (secure_getenv("PGSERVICE") && !option_or(options, "host", "PGHOST")[0] &&
+                !option_or(options, "hostaddr", "PGHOSTADDR")[0]);
+}
+
 int pg_targets_init(PgTargets *targets, const char *conninfo) {
         char *error = NULL;
         int r;
@@ -105,7 +114,7 @@ int pg_targets_init(PgTargets *targets, const char *conninfo) {
                 return r;
         }
 
-        r = option_value(targets->options, "service") ? -EINVAL : pg_targets_split(targets);
+        r = pg_targets_need_service(targets) ? -EINVAL : pg_targets_split(targets);
         if (r < 0)
                 pg_targets_done(targets);
         return r;

@@ -369,11 +369,13 @@ hale_postgres_add(hale_service *service, hale_link **ret, const char *name, cons
 
 _public_ struct pg_conn *hale_postgres_get(hale_link *link) {
         Postgres *self = hale_link_get_userdata(link, &postgres_ops);
+        struct pg_conn *connection;
         struct pollfd pollfd;
 
         if (!self || !hale_link_is_up(link))
                 return NULL;
 
+        (void)hale_link_ref(link); /* the answer may be the end, and on_change let go of it */
         if (self->state == POSTGRES_ASKED) {
                 pollfd = (struct pollfd){ .fd = self->fd, .events = POLLIN };
                 (void)PQflush(self->connection);
@@ -381,5 +383,7 @@ _public_ struct pg_conn *hale_postgres_get(hale_link *link) {
                         postgres_take_answer(self);
         }
 
-        return self->state == POSTGRES_READY ? self->connection : NULL;
+        connection = self->state == POSTGRES_READY ? self->connection : NULL;
+        (void)hale_link_unref(link);
+        return connection;
 }

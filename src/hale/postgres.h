@@ -30,7 +30,7 @@ struct pg_conn; /* PGconn of libpq-fe.h */
  * tcp_user_timeout 15 s; gssencmode=disable, for Kerberos blocks.
  *
  * Returns as hale_service_add_link(), and -EINVAL for a @conninfo that does not parse or has a
- * "service", whose host could only be resolved by blocking.
+ * "service", whose host could only be resolved by blocking; $PGSERVICE is one if no host is given.
  */
 int hale_postgres_add(hale_service *service,
                       hale_link **ret,

@@ -38,7 +38,8 @@ int hale_redis_add(hale_service *service, hale_link **ret, const char *name, con
 
 /*
  * The connection, while it is up; else, and for a link of another kind, NULL. It is the
- * link's: do not free it, nor set its callbacks; its @data is yours. A connection that
+ * link's: do not free it, nor set its callbacks; its @data is yours. Send a MULTI and all up to its
+ * EXEC before you go back to the loop, else a PING of hale's may be among them. A connection that
  * subscribes or monitors is not asked any more. An array of more than 16 million elements ends the
  * connection, for the loop would stand still for it.
  */

@@ -134,8 +134,47 @@ static void test_server(gconstpointer data) {
         g_free(url);
 }
 
+/* A thousand connections that come to nothing leave nothing behind. */
+static void test_churn(void) {
+        Hostile hostile = { .manner = HOSTILE_RESET, .opening = "" };
+        hale_service *service = service_of_test();
+        guint n_fds, n_threads;
+        guint64 before = 0;
+        hale_link *link;
+        char *url;
+
+        hostile_start(&hostile);
+        url = g_strdup_printf(URL, hostile.port);
+        g_assert_cmpint(ADD_LINK(service, &link, "db", url), ==, 0);
+        g_assert_cmpint(hale_link_set_backoff_usec(link, 1000, 1000), ==, 0);
+        g_assert_cmpint(hale_link_set_breaker(link, 0), ==, 0);
+        g_assert_cmpint(hale_service_start(service), ==, 0);
+
+        /* What is made once has been made by then. */
+        g_assert_true(turn_until(service, g_atomic_int_get(&hostile.n_accepted) >= 100));
+        n_fds = count_below("/proc/self/fd");
+        n_threads = count_below("/proc/self/task");
+        before = resident();
+        for (gint n = 200; n <= 1100; n += 100) /* the limit is for each hundred */
+                g_assert_true(turn_until(service, g_atomic_int_get(&hostile.n_accepted) >= n));
+        g_test_message(
+                "%u descriptors before, %u after; %u threads before, %u after; %.1f MiB more",
+                n_fds, count_below("/proc/self/fd"), n_threads, count_below("/proc/self/task"),
+                (double)(MAX(resident(), before) - before) / (1 << 20));
+
+        /* One connection may be under way, with what belongs to it, at either moment. */
+        g_assert_cmpuint(count_below("/proc/self/fd"), <=, n_fds + 8);
+        g_assert_cmpuint(count_below("/proc/self/task"), <=, n_threads + 1);
+        g_assert_cmpuint(resident(), <, before + 2 * MEMORY_MAX);
+        hale_link_unref(link);
+        hale_service_unref(service);
+        hostile_stop(&hostile);
+        g_free(url);
+}
+
 int main(int argc, char **argv) {
         g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/adapter/hostile-server/churn", test_churn);
         for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
                 char *path = g_strconcat("/adapter/hostile-server/", rows[i].name, NULL);
 

@@ -432,6 +432,10 @@ static void test_conninfo(void) {
                 g_test_message("%s", bad[i]);
                 g_assert_cmpint(hale_postgres_add(service, &link, "x", bad[i]), ==, -EINVAL);
         }
+        g_setenv("PGSERVICE", "orders", TRUE);
+        g_assert_cmpint(hale_postgres_add(service, &link, "x", "dbname=orders"), ==, -EINVAL);
+        g_assert_cmpint(hale_postgres_add(service, NULL, "served", "host=a"), ==, 0);
+        g_unsetenv("PGSERVICE");
         g_assert_null(link);
         g_assert_cmpint(hale_postgres_add(service, NULL, "a", "host=a,b,/c port=1,2,3"), ==, 0);
         g_assert_cmpint(hale_postgres_add(service, NULL, "a", "host=a"), ==, -EEXIST);

@@ -360,6 +360,11 @@ static void test_not_redis(void) {
         g_assert_cmpint(g_atomic_int_get(&babbler.n_accepted), >=, 1);
         babbler_stop(&babbler);
 
+        /* It is Redis, but cannot serve. */
+        babbler_start(&babbler, "-LOADING Redis is loading the dataset in memory\r\n");
+        with_nobody("127.0.0.1", babbler.port, "LOADING Redis is loading");
+        babbler_stop(&babbler);
+
         babbler_start(&babbler, "HTTP/1.1 400 Bad Request\r\n\r\n\n\1\2\3");
         with_nobody("127.0.0.1", babbler.port, "rotocol error");
         babbler_stop(&babbler);

@@ -27,6 +27,7 @@ typedef struct Fixture {
         Server server;
         hale_service *service;
         hale_link *link;
+        redisAsyncContext *context; /* that the program keeps, against the rules */
         guint n_changes, n_replies, n_lost;
         uint32_t first; /* generation: the server may have been slower than the first attempt */
         char reply[256];
@@ -39,22 +40,13 @@ static void on_change(hale_link *link, void *userdata) {
 
 static void server_command(Server *server, const char *password) {
         char *port = g_strdup_printf("%u", server->port);
-        const char *command[] = { "redis-server",
-                                  "--bind",
-                                  "127.0.0.1",
-                                  "--port",
-                                  port,
-                                  "--unixsocket",
-                                  "redis.sock",
-                                  "--save",
-                                  "",
-                                  "--appendonly",
-                                  "no",
-                                  "--enable-debug-command",
-                                  "yes",
-                                  password ? "--requirepass" : NULL,
-                                  password,
-                                  NULL };
+        /* clang-format off */
+        const char *command[] = {
+                "redis-server", "--bind", "127.0.0.1", "--port", port, "--unixsocket", "redis.sock",
+                "--save", "", "--appendonly", "no", "--enable-debug-command", "yes",
+                password ? "--requirepass" : NULL, password, NULL,
+        };
+        /* clang-format on */
 
         g_strfreev(server->command);
         server->command = g_strdupv((char **)command);
@@ -328,6 +320,74 @@ static void test_broken_pipe(void) {
         fixture_done(&f);
 }
 
+static void on_reply_let_go(redisAsyncContext *context, void *data, void *userdata) {
+        Fixture *f = userdata;
+
+        (void)context;
+        f->n_replies += data != NULL;
+        f->n_lost += data == NULL;
+        if (!f->service)
+                return;
+        f->link = hale_link_unref(f->link);
+        f->service = hale_service_unref(f->service);
+}
+
+/* The program is told of the loss, tries all the same, and gives up all in a reply. */
+static void use_when_lost(hale_link *link, void *userdata) {
+        redisAsyncContext *context = ((Fixture *)userdata)->context;
+
+        if (hale_link_is_up(link))
+                return;
+        g_assert_null(hale_redis_get(link));
+        if (context)
+                (void)redisAsyncCommand(context, on_reply, userdata, "GET late");
+}
+
+static void test_used_when_lost(void) {
+        Fixture f;
+
+        fixture_init(&f);
+        f.context = hale_redis_get(f.link);
+        g_assert_cmpint(hale_link_on_change(f.link, use_when_lost, &f), ==, 0);
+        g_assert_cmpint(hale_link_reopen(f.link), ==, 0);
+        g_assert_cmpuint(f.n_lost, ==, 1);
+        g_assert_true(turn_until(f.service, hale_link_is_up(f.link)));
+
+        f.context = hale_redis_get(f.link);
+        (void)kill(f.server.pid, SIGSTOP); /* no answer to a check */
+        g_assert_true(turn_until(f.service, !hale_link_is_up(f.link)));
+        g_assert_cmpuint(f.n_lost, ==, 2);
+        f.context = NULL;
+        (void)kill(f.server.pid, SIGCONT);
+        g_assert_true(turn_until(f.service, hale_link_is_up(f.link)));
+
+        f.context = hale_redis_get(f.link);
+        server_end(&f.server, SIGKILL);
+        g_assert_true(turn_until(f.service, !hale_link_is_up(f.link)));
+        f.context = NULL;
+        fixture_done(&f);
+}
+
+static void test_let_go_in_reply(void) {
+        struct sd_event *event;
+        Fixture f;
+
+        fixture_init(&f);
+        event = sd_event_ref(hale_service_get_event(f.service));
+        for (guint i = 0; i < 3; i++)
+                g_assert_cmpint(redisAsyncCommand(hale_redis_get(f.link), on_reply_let_go, &f,
+                                                  "PING"),
+                                ==, REDIS_OK);
+        for (gint64 limit = g_get_monotonic_time() + LIMIT_USEC; f.service;) {
+                g_assert_cmpint(g_get_monotonic_time(), <, limit);
+                g_assert_cmpint(sd_event_run(event, 20000), >=, 0);
+        }
+        g_assert_cmpuint(f.n_replies, ==, 1);
+        g_assert_cmpuint(f.n_lost, ==, 2);
+        (void)sd_event_unref(event);
+        server_done(&f.server);
+}
+
 static void with_nobody(const char *url, guint16 port, const char *reason) {
         char *full = g_strdup_printf("redis://%s:%u", url, port);
         Fixture f = {};
@@ -428,6 +488,8 @@ int main(int argc, char **argv) {
         g_test_add_func("/adapter/redis/cut", test_cut);
         g_test_add_func("/adapter/redis/password", test_password);
         g_test_add_func("/adapter/redis/broken-pipe", test_broken_pipe);
+        g_test_add_func("/adapter/redis/used-when-lost", test_used_when_lost);
+        g_test_add_func("/adapter/redis/let-go-in-reply", test_let_go_in_reply);
         g_test_add_func("/adapter/redis/not-redis", test_not_redis);
         return g_test_run();
 }

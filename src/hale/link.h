@@ -212,10 +212,9 @@ void *hale_link_get_userdata(hale_link *link, const hale_link_ops *ops);
  * _resolve(): asks for the addresses of @host in the pool, for names are resolved anew
  * at each attempt and getaddrinfo(3) blocks. Then calls @resolved, unless the attempt is
  * over, with up to 16 of them in numbers ("192.0.2.1", "fe80::1%eth0"); or with none and
- * why, for hale_link_down(). Numbers are called back at once, from within. One at a time.
- * Returns 0, -EINVAL, -EBUSY, -ESTALE when it is not connecting, -EAGAIN when the threads of
- * the pool are stuck (the last lookup of this link, for instance), -EPERM in another
- * thread, -ENOMEM.
+ * why, for hale_link_down(). From within, for numbers, and when nobody can be asked because
+ * the last lookup of this link, or the whole pool, is stuck. One at a time. Returns 0,
+ * -EINVAL, -EBUSY, -ESTALE when it is not connecting, -EPERM in another thread, -ENOMEM.
  *
  * _give_way(): for the handler of a source of yours that reads what the server sends, to be
  * called at its start. A server that sends without end keeps the source always ready, and

@@ -141,6 +141,14 @@ static int link_submit_lookup(hale_link *self, LinkLookup *lookup) {
         return 0;
 }
 
+/* Nobody can be asked now, and the link says so instead of a time-out. */
+static void link_tell_stuck(hale_link *self, const char *host, const char *why) {
+        char error[HOST_LENGTH_MAX + 128];
+
+        (void)snprintf(error, sizeof(error), "cannot resolve '%s': %s", host, why);
+        self->resolved(self, (const char *const[]){ NULL }, 0, error, self->userdata);
+}
+
 _public_ int hale_link_resolve(hale_link *link, const char *host, hale_link_resolved_t resolved) {
         LinkLookup *lookup;
         int r;
@@ -166,10 +174,16 @@ _public_ int hale_link_resolve(hale_link *link, const char *host, hale_link_reso
                 return 0;
         }
 
-        r = link->lookup_stuck ? -EAGAIN : link_submit_lookup(link, lookup);
+        r = link->lookup_stuck ? -EBUSY : link_submit_lookup(link, lookup);
         if (r < 0)
                 (void)link_lookup_unref(lookup);
-        return r;
+        if (r != -EBUSY && r != -EAGAIN)
+                return r;
+
+        link_tell_stuck(link, host,
+                        r == -EBUSY ? "an earlier lookup has not returned yet"
+                                    : "all threads for blocking calls are stuck");
+        return 0;
 }
 
 /* The attempt is over. A thread that is still at it is left to the pool. */

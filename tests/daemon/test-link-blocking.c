@@ -7,7 +7,36 @@
  * nobody; a name is resolved off the loop, and one that is not says why.
  */
 
+#include <dlfcn.h>
+#include <netdb.h>
+
 #include "lib/fake-link.h"
+
+/* Stands before the C library's resolver, which answers for the others. */
+#define HANGING_NAME "hangs.invalid"
+
+static gint resolver_hangs, n_lookups;
+
+__attribute__((visibility("default"))) int getaddrinfo(const char *host,
+                                                       const char *port,
+                                                       const struct addrinfo *hints,
+                                                       struct addrinfo **ret) {
+        union {
+                void *pointer;
+                int (*call)(const char *,
+                            const char *,
+                            const struct addrinfo *,
+                            struct addrinfo **);
+        } real = { .pointer = dlsym(RTLD_NEXT, "getaddrinfo") };
+
+        if (strcmp(host, HANGING_NAME) != 0 || hints->ai_flags & AI_NUMERICHOST)
+                return real.call(host, port, hints, ret);
+
+        g_atomic_int_inc(&n_lookups);
+        while (g_atomic_int_get(&resolver_hangs))
+                g_usleep(1000);
+        return real.call("127.0.0.1", port, hints, ret);
+}
 
 static void test_added_later(void) {
         hale_service *service = service_of_test();
@@ -183,6 +212,42 @@ static void test_resolve(void) {
         }
 }
 
+/*
+ * A resolver that hangs: it costs one thread, the link says what it is about and goes on trying,
+ * nobody waits for it at the end; and when it answers at last, names are resolved again.
+ */
+static void test_resolver_hangs(void) {
+        static const hale_link_ops ops = { .open = names_open };
+
+        for (guint way = 0; way < 2; way++) {
+                Names names = { .host = HANGING_NAME };
+                hale_service *service = service_of_test();
+                hale_link *link;
+
+                g_atomic_int_set(&resolver_hangs, 1);
+                g_atomic_int_set(&n_lookups, 0);
+                g_assert_cmpint(hale_service_add_link(service, &link, "db", &ops, &names), ==, 0);
+                g_assert_cmpint(hale_link_set_backoff_usec(link, 1000, 1000), ==, 0);
+                g_assert_cmpint(hale_link_set_connect_timeout_usec(link, 10000), ==, 0);
+                g_assert_cmpint(hale_service_start(service), ==, 0);
+                g_assert_true(turn_until(service, strcmp(hale_link_get_reason(link),
+                                                         "no connection within 10ms") == 0));
+                g_assert_true(
+                        turn_until(service, strstr(hale_link_get_reason(link), "earlier lookup")));
+                g_assert_nonnull(strstr(hale_link_get_reason(link), HANGING_NAME));
+                g_assert_true(turn_until(service, hale_link_get_n_attempts(link) >= 20));
+                g_assert_cmpint(g_atomic_int_get(&n_lookups), ==, 1);
+
+                if (way > 0) {
+                        g_atomic_int_set(&resolver_hangs, 0);
+                        g_assert_true(turn_until(service, hale_link_is_up(link)));
+                }
+                hale_link_unref(link);
+                hale_service_unref(service);
+                g_atomic_int_set(&resolver_hangs, 0);
+        }
+}
+
 int main(int argc, char **argv) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/service/link/added-later", test_added_later);
@@ -191,5 +256,6 @@ int main(int argc, char **argv) {
         g_test_add_func("/service/link/blocking-hangs-at-the-end", test_blocking_hangs_at_the_end);
         g_test_add_func("/service/link/close-hangs-at-the-end", test_close_hangs_at_the_end);
         g_test_add_func("/service/link/resolve", test_resolve);
+        g_test_add_func("/service/link/resolver-hangs", test_resolver_hangs);
         return g_test_run();
 }

@@ -8,7 +8,7 @@
  * on purpose, for a limited time: over D-Bus (InjectFault() of org.hale.Health1, for
  * root and the service's own user), or from the program with hale_service_inject_fault().
  *
- *   fail-probe NAME    the probe fails, whatever it answers
+ *   fail-probe NAME    the probe fails, whatever it answers or is told; that holds afterwards
  *   hang-loop          the event loop stands still
  *   kill-worker NAME   the process of the worker is killed
  *   hang-worker NAME   it is stopped, and does not beat any more
@@ -38,8 +38,8 @@ int hale_service_allow_faults(hale_service *service, int allow);
  * Returns 0; -EPERM while faults are not allowed; -EINVAL for an unknown kind or a bad
  * target; -ENOENT if there is no target of that name; -ERANGE for the duration;
  * -EALREADY if that very fault is on; -E2BIG when 8 are; -EOPNOTSUPP if the target
- * cannot fail in that way (a thread cannot be killed); -ESTALE when the service does not
- * run, or the worker or link not now; -ENOMEM.
+ * cannot fail in that way (a thread cannot be killed); -ESTALE when the service or the worker
+ * does not run, or the probe is not asked now; -ENOMEM.
  */
 int hale_service_inject_fault(hale_service *service,
                               const char *kind,

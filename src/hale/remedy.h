@@ -97,7 +97,8 @@ int hale_probe_add_give_up(hale_probe *probe, unsigned after);
  * once when the kernel says that the service waits for memory (PSI). If it is at 95 % or
  * more for a minute after that, or the kernel has begun to kill for it, the service is
  * stopped in order and exits with status 70, so that Restart=on-failure starts it anew.
- * Without a limit nothing is done.
+ * When it grows so fast that the limit is 5 s away, it is trimmed from 80 % on, and goes at
+ * 95 % without the minute. Without a limit nothing is done.
  *
  * Before the start. Returns 0, -EINVAL for another check or one that closes `live` or has a
  * ladder, -EBUSY, -ENOMEM.

@@ -9,6 +9,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -32,19 +33,33 @@ static int check_probe(hale_service *service, const char *target, uint64_t *ret_
         return probe->health.state.active ? 0 : -ESTALE;
 }
 
+/* What was told may not be told again: it is kept until the end. */
+static int fail_pushed(hale_probe *probe) {
+        Report *said;
+
+        said = malloc(sizeof(*said));
+        if (!said)
+                return -ENOMEM;
+
+        *said = (Report){ .status = probe->health.state.result, .given = true };
+        (void)snprintf(said->output, sizeof(said->output), "%s", probe->health.output);
+        probe->told_to_fail = true;
+        (void)probe_take_report(probe, said);
+        probe->withheld = said;
+        return 0;
+}
+
 /* What is pushed fails now; what is asked, with the answer to being asked now. */
 static int begin_fail_probe(Injection *injection) {
         hale_probe *probe = hale_service_find_probe(injection->service, injection->target);
-        const Report report = { .status = HALE_FAIL, .given = true };
 
         if (!probe)
                 return -ENOENT;
+        if (probe->health.state.policy.pushed)
+                return fail_pushed(probe);
 
         probe->told_to_fail = true;
-        if (probe->health.state.policy.pushed)
-                (void)probe_take_report(probe, &report);
-        else
-                (void)hale_probe_run(probe);
+        (void)hale_probe_run(probe);
         return 0;
 }
 
@@ -55,8 +70,11 @@ static void end_fail_probe(Injection *injection) {
                 return;
 
         probe->told_to_fail = false;
-        if (!probe->health.state.policy.pushed)
+        if (probe->withheld)
+                (void)probe_take_report(probe, probe->withheld);
+        else if (!probe->health.state.policy.pushed)
                 (void)hale_probe_run(probe);
+        free(TAKE_PTR(probe->withheld));
 }
 
 /* ---- hang-loop ---- */

@@ -356,8 +356,11 @@ static void probe_push(hale_probe *probe, const Report *report) {
         hale_service *service = probe->service;
         ProbeChange change;
 
-        if (probe->told_to_fail)
+        if (probe->told_to_fail) {
+                if (probe->withheld)
+                        *probe->withheld = *report;
                 report = &rehearsal_report;
+        }
 
         health_forget(&service->health, &probe->health);
         probe_state_push(&probe->health.state, report->status, service->clock_usec, &change);

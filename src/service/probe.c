@@ -36,6 +36,7 @@ static void probe_free(hale_probe *probe) {
 
         (void)check_free(probe->check); /* one that never came into the service */
         free(probe->mail);
+        free(probe->withheld);
         free(probe->output);
         free(probe->health.durations);
         free(probe->name);

@@ -67,9 +67,10 @@ struct hale_probe {
         double draft_value;
         char draft_unit[UNIT_LENGTH_MAX + 1];
         bool has_mail;
-        bool is_worker; /* what it says, the worker tells the journal itself */
-        bool is_link;   /* and the link */
-        Report *mail;   /* from other threads; under the mail's lock */
+        bool is_worker;   /* what it says, the worker tells the journal itself */
+        bool is_link;     /* and the link */
+        Report *mail;     /* from other threads; under the mail's lock */
+        Report *withheld; /* what would be said but for a rehearsal; NULL: none, or it is asked */
         TAILQ_ENTRY(hale_probe) mail_link;
 };
 

@@ -216,6 +216,39 @@ static void test_cut_link(void) {
         manager_done(&manager);
 }
 
+/* Who tells only what is new does not tell it again for a rehearsal: what was told before it, or
+ * meanwhile, holds again. A link is such a one. */
+static void test_what_was_told(void) {
+        static const hale_link_ops ops = { .open = link_opens };
+        Manager manager;
+        hale_service *service = start(&manager, NULL);
+        hale_probe *pushed = hale_service_find_probe(service, "pushed");
+        guint n_opened = 0;
+
+        g_assert_cmpint(hale_service_add_link(service, NULL, "db", &ops, &n_opened), ==, 0);
+        run(service);
+        (void)hale_probe_pass(pushed, "as before");
+        for (guint i = 0; i < 2; i++) {
+                g_assert_cmpint(hale_service_inject_fault(service, "fail-probe", "db", SECOND / 4),
+                                ==, 0);
+                g_assert_cmpint(hale_service_inject_fault(service, "fail-probe", "pushed",
+                                                          SECOND / 4),
+                                ==, 0);
+                g_assert_true(turn_until(service, !hale_service_is_ready(service)));
+                g_assert_true(turn_until(service, hale_probe_get_verdict(pushed) == HALE_FAIL));
+                if (i > 0)
+                        (void)hale_probe_warn(pushed, "meanwhile");
+                g_assert_cmpint(hale_probe_get_verdict(pushed), ==, HALE_FAIL);
+                g_assert_true(turn_until(service, !hale_service_is_rehearsing(service)));
+                g_assert_true(turn_until(service, hale_service_is_ready(service)));
+                g_assert_cmpint(hale_probe_get_verdict(pushed), ==, i ? HALE_WARN : HALE_PASS);
+                g_assert_cmpstr(hale_probe_get_output(pushed), ==, i ? "meanwhile" : "as before");
+        }
+        g_assert_cmpuint(n_opened, ==, 1);
+        hale_service_unref(service);
+        manager_done(&manager);
+}
+
 static void stop_on_change(hale_link *link, void *userdata) {
         (void)userdata;
         if (!hale_link_is_up(link))
@@ -312,6 +345,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/service/inject/hang-loop", test_hang_loop);
         g_test_add_func("/service/inject/leak", test_leak);
         g_test_add_func("/service/inject/cut-link", test_cut_link);
+        g_test_add_func("/service/inject/what-was-told", test_what_was_told);
         g_test_add_func("/service/inject/ends-within", test_ends_within);
         g_test_add_func("/service/inject/bounds", test_bounds);
         g_test_add_func("/service/inject/freed-meanwhile", test_unref);

@@ -15,7 +15,8 @@
 /* Stands before the C library's resolver, which answers for the others. */
 #define HANGING_NAME "hangs.invalid"
 
-static gint resolver_hangs, n_lookups;
+static Fake resolver; /* hangs or does not */
+static gint n_lookups;
 
 __attribute__((visibility("default"))) int getaddrinfo(const char *host,
                                                        const char *port,
@@ -33,8 +34,7 @@ __attribute__((visibility("default"))) int getaddrinfo(const char *host,
                 return real.call(host, port, hints, ret);
 
         g_atomic_int_inc(&n_lookups);
-        while (g_atomic_int_get(&resolver_hangs))
-                g_usleep(1000);
+        fake_wait(&resolver);
         return real.call("127.0.0.1", port, hints, ret);
 }
 
@@ -224,7 +224,7 @@ static void test_resolver_hangs(void) {
                 hale_service *service = service_of_test();
                 hale_link *link;
 
-                g_atomic_int_set(&resolver_hangs, 1);
+                fake_hang(&resolver, true);
                 g_atomic_int_set(&n_lookups, 0);
                 g_assert_cmpint(hale_service_add_link(service, &link, "db", &ops, &names), ==, 0);
                 g_assert_cmpint(hale_link_set_backoff_usec(link, 1000, 1000), ==, 0);
@@ -239,12 +239,12 @@ static void test_resolver_hangs(void) {
                 g_assert_cmpint(g_atomic_int_get(&n_lookups), ==, 1);
 
                 if (way > 0) {
-                        g_atomic_int_set(&resolver_hangs, 0);
+                        fake_hang(&resolver, false);
                         g_assert_true(turn_until(service, hale_link_is_up(link)));
                 }
                 hale_link_unref(link);
                 hale_service_unref(service);
-                g_atomic_int_set(&resolver_hangs, 0);
+                fake_hang(&resolver, false);
         }
 }
 

@@ -127,10 +127,12 @@ _public_ int hale_service_stop(hale_service *service) {
         (void)journal_send(&service->journal, MESSAGE_STOPPING, NULL, 0, "Service '%s' is stopping",
                            service->name);
         service_unsettle(service);
-        service_settle(service);
 
+        (void)hale_service_ref(service); /* on_change may give back the last reference */
+        service_settle(service);
         service_set_timer(service, &service->drain_timer,
                           usec_add(service_now(), service->drain_usec));
+        (void)hale_service_unref(service);
         return 0;
 }
 

@@ -320,6 +320,24 @@ static void test_restart_in_one_process(void) {
         }
 }
 
+static void let_go_when_stopping(hale_service *service, void *userdata) {
+        hale_service **held = userdata;
+
+        if (hale_service_get_phase(service) == HALE_STOPPING)
+                *held = hale_service_unref(*held);
+}
+
+/* The change handler that hears of the stop gives back the last reference. */
+static void test_let_go_in_stop(void) {
+        hale_service *service = service_of_test();
+
+        g_assert_cmpint(hale_service_on_change(service, let_go_when_stopping, &service), ==, 0);
+        g_assert_cmpint(hale_service_start(service), ==, 0);
+        g_assert_true(turn_until(service, hale_service_is_ready(service)));
+        g_assert_cmpint(hale_service_stop(service), ==, 0);
+        g_assert_null(service);
+}
+
 int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/service/life/ready-once", test_ready_once);
@@ -332,5 +350,6 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/service/life/exit-without-manager", test_exit_without_manager);
         g_test_add_func("/service/life/full-notify-socket", test_full_notify_socket);
         g_test_add_func("/service/life/restart-in-one-process", test_restart_in_one_process);
+        g_test_add_func("/service/life/let-go-in-stop", test_let_go_in_stop);
         return g_test_run();
 }

@@ -1,180 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Workers
+ * Workers: their life
  *
- * Each test runs a real service, worker-service, and makes its workers die, hang,
- * and misbehave. What must hold: whoever should be started again is, in its order
- * and not too often; whoever should end ends, with all that it has started; what
- * became of it is told in words; and the program's own children and SIGCHLD are
- * left alone.
- *
- * The workers share the service's stdout, so its end is proof that all are gone.
+ * Who should be started again is, in its order and not too often; who should end
+ * ends; what became of it is told in words.
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <glib.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#define LIMIT_USEC (30 * G_USEC_PER_SEC)
-
-typedef struct Run {
-        pid_t pid;
-        int in_fd, out_fd;
-        GString *text;    /* all that was said */
-        GString *waiting; /* of it, the lines that nobody has expected yet */
-        bool ended;
-} Run;
-
-static void run_exec(const char *const arguments[]) {
-        GPtrArray *argv = g_ptr_array_new();
-        const struct rlimit none = {};
-
-        (void)setrlimit(RLIMIT_CORE, &none);
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nothing behind */
-        g_ptr_array_add(argv, g_strdup(g_getenv("WORKER_SERVICE")));
-        for (; *arguments; arguments++)
-                g_ptr_array_add(argv, g_strdup(*arguments));
-        g_ptr_array_add(argv, NULL);
-        (void)execv(g_ptr_array_index(argv, 0), (char **)argv->pdata);
-        _exit(127);
-}
-
-static void run_start(Run *run, const char *const arguments[]) {
-        int in[2], out[2];
-
-        g_assert_cmpint(pipe2(in, O_CLOEXEC), ==, 0);
-        g_assert_cmpint(pipe2(out, O_CLOEXEC), ==, 0);
-        *run = (Run){
-                .in_fd = in[1],
-                .out_fd = out[0],
-                .text = g_string_new(NULL),
-                .waiting = g_string_new(NULL),
-        };
-
-        run->pid = fork();
-        g_assert_cmpint(run->pid, >=, 0);
-        if (run->pid == 0) {
-                (void)dup2(in[0], STDIN_FILENO);
-                (void)dup2(out[1], STDOUT_FILENO);
-                (void)dup2(out[1], STDERR_FILENO);
-                run_exec(arguments);
-        }
-        (void)close(in[0]);
-        (void)close(out[1]);
-}
-
-#define RUN_START(run, ...) run_start((run), (const char *const[]){ __VA_ARGS__, NULL })
-
-/* Reads what there is, waiting for it up to @until. Returns false at the end. */
-static bool run_read(Run *run, gint64 until) {
-        struct pollfd fd = { .fd = run->out_fd, .events = POLLIN };
-        char buffer[4096];
-        ssize_t n;
-
-        if (poll(&fd, 1, (int)MAX((until - g_get_monotonic_time()) / 1000, 0)) <= 0)
-                g_error("Waited too long; so far:\n%s\nnot expected yet:\n%s", run->text->str,
-                        run->waiting->str);
-
-        n = read(run->out_fd, buffer, sizeof(buffer));
-        if (n > 0) {
-                g_string_append_len(run->text, buffer, n);
-                g_string_append_len(run->waiting, buffer, n);
-        }
-        run->ended = n <= 0;
-        return n > 0;
-}
-
-/*
- * Waits until a line with @pattern has been said, in whichever order with others,
- * for two processes say them; takes the line, and returns the first group of the
- * pattern as a number, or 0.
- */
-static long expect(Run *run, const char *pattern) {
-        gint64 until = g_get_monotonic_time() + LIMIT_USEC;
-        char *line = g_strdup_printf("%s%s.*\n", pattern[0] == '^' ? "" : "^.*", pattern);
-        char *number;
-        GRegex *regex = g_regex_new(line, G_REGEX_MULTILINE, 0, NULL);
-        GMatchInfo *match = NULL;
-        long value = 0;
-        int from, to;
-
-        g_assert_nonnull(regex);
-        while (!g_regex_match(regex, run->waiting->str, 0, &match)) {
-                g_match_info_unref(match);
-                if (!run_read(run, until))
-                        g_error("'%s' was not said:\n%s", pattern, run->text->str);
-        }
-
-        number = g_match_info_fetch(match, 1);
-        value = number ? strtol(number, NULL, 10) : 0;
-        g_assert_true(g_match_info_fetch_pos(match, 0, &from, &to));
-        g_string_erase(run->waiting, from, to - from);
-        g_free(number);
-        g_match_info_unref(match);
-        g_regex_unref(regex);
-        g_free(line);
-        return value;
-}
-
-/* They have been said, in this order. */
-static void check_order(const Run *run, const char *const lines[]) {
-        const char *at = run->text->str;
-
-        for (; *lines; lines++) {
-                at = strstr(at, *lines);
-                if (!at)
-                        g_error("'%s' is not in its place:\n%s", *lines, run->text->str);
-        }
-}
-
-static void command(const Run *run, const char *text) {
-        g_assert_cmpint(write(run->in_fd, text, strlen(text)), ==, (ssize_t)strlen(text));
-}
-
-static unsigned count(const Run *run, const char *what) {
-        unsigned n = 0;
-
-        for (const char *at = run->text->str; (at = strstr(at, what)); at++)
-                n++;
-
-        return n;
-}
-
-/* Waits until nobody can say anything any more: the service and all workers are gone. */
-static void expect_silence(Run *run) {
-        gint64 until = g_get_monotonic_time() + LIMIT_USEC;
-
-        while (!run->ended)
-                (void)run_read(run, until);
-}
-
-/* Returns the wait status. */
-static int run_end(Run *run) {
-        int status = -1;
-
-        expect_silence(run);
-        g_assert_cmpint(waitpid(run->pid, &status, 0), ==, run->pid);
-        (void)close(run->in_fd);
-        (void)close(run->out_fd);
-        g_string_free(run->text, TRUE);
-        g_string_free(run->waiting, TRUE);
-        return status;
-}
-
-static void run_stop(Run *run) {
-        command(run, "stop\n");
-        g_assert_cmpint(run_end(run), ==, 0);
-}
+#include "lib/worker-run.h"
 
 /* The worker has died of @number: somebody replaces it, with another pid. */
 static void check_replaced(const char *worker) {
@@ -205,22 +38,6 @@ static void test_crash_with_spare(void) {
         check_replaced("a:steady,spare=1");
 }
 
-static void test_inherits_nothing(void) {
-        Run run;
-
-        g_setenv("NOTIFY_SOCKET", "/nowhere", TRUE);
-        g_setenv("WATCHDOG_USEC", "60000000", TRUE);
-        g_setenv("LISTEN_FDS", "1", TRUE);
-        g_setenv("KEPT", "1", TRUE);
-        RUN_START(&run, "--untidy", "a:looks");
-        expect(&run, "^clean a");
-        run_stop(&run);
-        g_unsetenv("NOTIFY_SOCKET");
-        g_unsetenv("WATCHDOG_USEC");
-        g_unsetenv("LISTEN_FDS");
-        g_unsetenv("KEPT");
-}
-
 static void test_kinds_of_restart(void) {
         Run run;
 
@@ -241,27 +58,6 @@ static void test_kinds_of_restart(void) {
                      "status 71 .No route to host..");
         g_assert_cmpuint(count(&run, "begins a"), ==, 1);
         g_assert_cmpuint(count(&run, "begins c"), ==, 1);
-        run_stop(&run);
-}
-
-/* No descriptors left: what cannot be started is tried again, and works once it can. */
-static void test_cannot_start(void) {
-        const struct rlimit few = { .rlim_cur = 3, .rlim_max = 1024 };
-        const struct rlimit many = { .rlim_cur = 1024, .rlim_max = 1024 };
-        long pid;
-        Run run;
-
-        RUN_START(&run, "a:steady,backoff=20000/40000,intensity=64/60000000");
-        pid = expect(&run, "^begins a ([0-9]+)");
-        expect(&run, "is ready after");
-        g_assert_cmpint(prlimit(run.pid, RLIMIT_NOFILE, &few, NULL), ==, 0);
-        g_assert_cmpint(kill((pid_t)pid, SIGKILL), ==, 0);
-        expect(&run, "Worker 'a' died: killed by SIGKILL; starting it again$");
-        expect(&run, "Worker 'a' died: could not be started: Too many open files; starting");
-        expect(&run, "Worker 'a' died: could not be started: Too many open files; starting");
-        g_assert_cmpint(prlimit(run.pid, RLIMIT_NOFILE, &many, NULL), ==, 0);
-        expect(&run, "^begins a");
-        expect(&run, "Worker 'a' runs again");
         run_stop(&run);
 }
 
@@ -292,104 +88,6 @@ static void test_cannot_fill_window(void) {
         run_stop(&run);
 }
 
-static void check_hung(const char *worker) {
-        Run run;
-
-        RUN_START(&run, worker, "b:steady,heartbeat=2000000");
-        expect(&run, "^begins a ([0-9]+)");
-        expect(&run, "Worker 'a' hangs: no heartbeat for .*; killing it$");
-        expect(&run, "Worker 'a' died: hung: no heartbeat for 200ms, killed; starting it again$");
-        expect(&run, "^begins a ([0-9]+)");
-        g_assert_cmpuint(count(&run, "begins b"), ==, 1);
-        run_stop(&run);
-}
-
-static void test_hung(void) {
-        check_hung("a:hangs,heartbeat=200000,stop=100000");
-}
-
-static void test_hung_and_busy(void) {
-        check_hung("a:spins,heartbeat=200000,stop=100000");
-}
-
-static void test_closes_heartbeat(void) {
-        check_hung("a:closes,heartbeat=200000,stop=100000");
-}
-
-static void test_hung_with_spare(void) {
-        check_hung("a:hangs,heartbeat=200000,stop=100000,spare=1");
-}
-
-static void test_stopped_by_signal(void) {
-        long pid;
-        Run run;
-
-        RUN_START(&run, "a:steady,heartbeat=500000");
-        pid = expect(&run, "^begins a ([0-9]+)");
-        g_assert_cmpint(kill((pid_t)pid, SIGSTOP), ==, 0);
-        expect(&run, "Worker 'a' died: hung: no heartbeat for 500ms, killed");
-        expect(&run, "^begins a ([0-9]+)");
-        run_stop(&run);
-}
-
-static void test_babble_is_ignored(void) {
-        Run run;
-
-        RUN_START(&run, "a:babbles,heartbeat=5000000");
-        expect(&run, "^begins a");
-        command(&run, "show a\n");
-        expect(&run, "^show a running pid=[0-9]+ restarts=0 verdict=pass");
-        run_stop(&run);
-}
-
-/* As many that only compute as keep every processor busy three times over, for three seconds. */
-static void test_starved(void) {
-        unsigned n = 3 * g_get_num_processors();
-        pid_t *hogs = g_new0(pid_t, n);
-        gint64 until;
-        Run run;
-
-        RUN_START(&run, "a:steady,heartbeat=10000000", "b:steady,heartbeat=500000");
-        expect(&run, "^begins");
-        expect(&run, "^begins");
-        until = g_get_monotonic_time() + 3 * G_USEC_PER_SEC;
-        for (unsigned i = 0; i < n; i++) {
-                hogs[i] = fork();
-                if (hogs[i] == 0) {
-                        (void)alarm(10);
-                        while (g_get_monotonic_time() < until)
-                                ;
-                        _exit(0);
-                }
-        }
-        for (unsigned i = 0; i < n; i++)
-                g_assert_cmpint(waitpid(hogs[i], NULL, 0), ==, hogs[i]);
-
-        command(&run, "show a\nshow b\n");
-        expect(&run, "^show a running pid=[0-9]+ restarts=0 verdict=pass");
-        expect(&run, "^show b running pid=[0-9]+ restarts=0 verdict=pass");
-        run_stop(&run);
-        g_free(hogs);
-}
-
-/* Ignores SIGTERM: killed within its time, and the one before it in the order afterwards. */
-static void test_deaf(void) {
-        gint64 before;
-        Run run;
-
-        RUN_START(&run, "b:steady", "a:deaf,stop=200000");
-        expect(&run, "^begins");
-        expect(&run, "^begins");
-        before = g_get_monotonic_time();
-        command(&run, "stop\n");
-        expect(&run, "Worker 'a' did not stop for 200ms$");
-        expect(&run, "^stops b");
-        expect_silence(&run);
-        g_assert_cmpint(g_get_monotonic_time() - before, >=, 200000);
-        g_assert_cmpint(g_get_monotonic_time() - before, <, 10 * G_USEC_PER_SEC);
-        g_assert_cmpint(run_end(&run), ==, 0);
-}
-
 static void test_stops_in_reverse(void) {
         Run run;
 
@@ -414,81 +112,6 @@ static void test_second_signal(void) {
         g_assert_cmpint(kill(run.pid, SIGTERM), ==, 0);
         expect(&run, "has stopped");
         g_assert_cmpint(run_end(&run), ==, 0);
-}
-
-/* Nobody is told when the last of a group has been reaped, so look again and again. */
-static void expect_no_group(pid_t group) {
-        gint64 until = g_get_monotonic_time() + LIMIT_USEC;
-
-        while (kill(-group, 0) == 0 || errno != ESRCH) {
-                g_assert_cmpint(g_get_monotonic_time(), <, until);
-                (void)poll(NULL, 0, 1);
-        }
-}
-
-/* What a worker has started goes with it. */
-static void test_bomb(void) {
-        long pid;
-        Run run;
-
-        RUN_START(&run, "a:bomb");
-        expect(&run, "^bombed a");
-        run_stop(&run);
-
-        RUN_START(&run, "a:bomb,restart=2");
-        expect(&run, "^bombed a");
-        pid = expect(&run, "^begins a ([0-9]+)");
-        g_assert_cmpint(kill((pid_t)pid, SIGKILL), ==, 0);
-        expect(&run, "Worker 'a' has ended and is not started again: killed by SIGKILL$");
-        expect_no_group((pid_t)pid);
-        g_assert_cmpuint(count(&run, "was taken"), ==, 0);
-        run_stop(&run);
-}
-
-static void test_service_killed(void) {
-        int status;
-        Run run;
-
-        RUN_START(&run, "a:deaf", "b:steady,spare=1", "c:spins");
-        for (unsigned i = 0; i < 3; i++)
-                expect(&run, "^begins");
-        g_assert_cmpint(kill(run.pid, SIGKILL), ==, 0);
-        status = run_end(&run);
-        g_assert_true(WIFSIGNALED(status));
-}
-
-/* The program's SIGCHLD is called for its workers, and that is all: nothing of it is ours. */
-static void check_sigchld(const char *option, const char *text, const char *shown) {
-        long pid;
-        Run run;
-
-        RUN_START(&run, option, "a:steady,restart=1", "b:once,restart=1");
-        expect(&run, "^begins a");
-        expect(&run, "Worker 'b' has ended and is not started again");
-        command(&run, "show a\n");
-        pid = expect(&run, "^show a running pid=([0-9]+)");
-        g_assert_cmpint(kill((pid_t)pid, SIGABRT), ==, 0);
-        expect(&run, text);
-        expect(&run, "Worker 'a' runs again");
-        command(&run, "show a\n");
-        expect(&run, shown);
-        run_stop(&run);
-}
-
-static void test_sigchld_handler(void) {
-        check_sigchld("--sigchld=handler", "Worker 'a' died: killed by SIGABRT",
-                      "^show a .* sigchld=2 reaped=0 ");
-}
-
-static void test_sigchld_reaper(void) {
-        check_sigchld("--sigchld=reap",
-                      "Worker 'a' died: (killed by SIGABRT|ended; its status was taken)",
-                      "^show a .* sigchld=2 ");
-}
-
-static void test_sigchld_ignored(void) {
-        check_sigchld("--sigchld=ignore", "Worker 'a' died: ended; its status was taken",
-                      "^show a running .* sigchld=0 reaped=0 ");
 }
 
 static void test_restart_by_hand(void) {
@@ -518,29 +141,6 @@ static void test_thread(void) {
         RUN_START(&run, "a:once,thread=1,restart=1");
         expect(&run, "Worker 'a' has ended and is not started again: returned");
         run_stop(&run);
-}
-
-/* A thread that hangs cannot be killed: the service ends for it. */
-static void test_thread_hangs(void) {
-        Run run;
-
-        RUN_START(&run, "a:hangs,thread=1,heartbeat=200000");
-        expect(&run, "^begins a");
-        expect(&run, "Worker 'a' hangs: no heartbeat for .*; it is a thread");
-        expect(&run, "not live: a: hangs: no heartbeat for .*, and a thread cannot be killed");
-        g_assert_cmpint(WEXITSTATUS(run_end(&run)), ==, 70);
-}
-
-static void test_thread_does_not_stop(void) {
-        Run run;
-
-        RUN_START(&run, "b:steady", "a:deaf,thread=1,stop=100000");
-        expect(&run, "^begins");
-        expect(&run, "^begins");
-        command(&run, "stop\n");
-        expect(&run, "Worker 'a' does not stop, and a thread cannot be killed for 100ms");
-        expect(&run, "^stops b");
-        g_assert_cmpint(run_end(&run), ==, 0);
 }
 
 /* @dead of a, b, c and d dies: @stopped is the order in which others stop, all restart. */
@@ -623,69 +223,21 @@ static void test_spare_is_replaced(void) {
         g_assert_cmpint(run_end(&run), ==, 0);
 }
 
-static void test_not_a_worker(void) {
-        int status;
-        Run run;
-
-        g_setenv("HALE_WORKER", "a", TRUE);
-        RUN_START(&run, "a:steady");
-        expect(&run, "cannot be the worker that .HALE_WORKER asks for");
-        status = run_end(&run);
-        g_assert_cmpint(WEXITSTATUS(status), ==, 78);
-        g_setenv("HALE_WORKER_FD", "3", TRUE);
-        RUN_START(&run, "a:steady");
-        expect(&run, "cannot be the worker that .HALE_WORKER asks for");
-        g_assert_cmpint(WEXITSTATUS(run_end(&run)), !=, 0);
-        g_unsetenv("HALE_WORKER");
-        g_unsetenv("HALE_WORKER_FD");
-}
-
 int main(int argc, char *argv[]) {
-        static const struct {
-                const char *name;
-                GTestFunc test;
-        } tests[] = {
+        static const WorkerTest tests[] = {
                 { "crash", test_crash },
                 { "crash-with-spare", test_crash_with_spare },
-                { "inherits-nothing", test_inherits_nothing },
                 { "kinds-of-restart", test_kinds_of_restart },
-                { "cannot-start", test_cannot_start },
                 { "escalation", test_escalation },
                 { "cannot-fill-window", test_cannot_fill_window },
-                { "hung", test_hung },
-                { "hung-and-busy", test_hung_and_busy },
-                { "hung-with-spare", test_hung_with_spare },
-                { "closes-heartbeat", test_closes_heartbeat },
-                { "stopped-by-signal", test_stopped_by_signal },
-                { "babble-is-ignored", test_babble_is_ignored },
-                { "starved", test_starved },
-                { "deaf", test_deaf },
                 { "stops-in-reverse", test_stops_in_reverse },
                 { "second-signal", test_second_signal },
-                { "bomb", test_bomb },
-                { "service-killed", test_service_killed },
-                { "sigchld-handler", test_sigchld_handler },
-                { "sigchld-reaper", test_sigchld_reaper },
-                { "sigchld-ignored", test_sigchld_ignored },
                 { "restart-by-hand", test_restart_by_hand },
                 { "thread", test_thread },
-                { "thread-hangs", test_thread_hangs },
-                { "thread-does-not-stop", test_thread_does_not_stop },
                 { "groups", test_groups },
                 { "ready-gate", test_ready_gate },
                 { "spare-is-replaced", test_spare_is_replaced },
-                { "not-a-worker", test_not_a_worker },
         };
 
-        g_test_init(&argc, &argv, NULL);
-        g_assert_nonnull(g_getenv("WORKER_SERVICE"));
-        (void)signal(SIGPIPE, SIG_IGN);
-
-        for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
-                char *path = g_strconcat("/service/worker/", tests[i].name, NULL);
-
-                g_test_add_func(path, tests[i].test);
-                g_free(path);
-        }
-        return g_test_run();
+        return run_tests(argc, argv, tests, G_N_ELEMENTS(tests));
 }

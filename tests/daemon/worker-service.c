@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A service with workers, as its command line says, for test-worker
+ * A service with workers, as its command line says, for the tests test-worker*
  *
  *     worker-service [--OPTION=VALUE...] NAME:WHAT[,KEY=VALUE...]...
  *

@@ -41,7 +41,7 @@ static int child_tie(int socket_fd) {
 
 int child_take(Child *ret) {
         const char *name = getenv(SPAWN_NAME_VARIABLE), *fd = getenv(SPAWN_FD_VARIABLE);
-        Child child = { .socket_fd = SPAWN_SOCKET_FD };
+        Child child = { .service = getppid(), .socket_fd = SPAWN_SOCKET_FD };
         bool valid;
         int r;
 
@@ -227,6 +227,10 @@ void child_end(Child *child, int result) {
 bool child_should_stop(const Child *child) {
         assert(child);
 
-        return was_terminated ||
-               (child->slot && atomic_load_explicit(&child->slot->stop, memory_order_relaxed));
+        if (was_terminated)
+                return true;
+
+        /* Who has changed its user meanwhile does not die with the service, but has no parent. */
+        return child->slot && (atomic_load_explicit(&child->slot->stop, memory_order_relaxed) ||
+                               getppid() != child->service);
 }

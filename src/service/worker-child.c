@@ -46,7 +46,9 @@ int service_child_run(hale_service *service) {
                 return -ENOENT;
         }
 
-        service->state = SERVICE_RUNNING;
+        /* The function may give back the last reference but this. */
+        (void)hale_service_ref(service);
+        service->state = SERVICE_WORKING;
         r = child_begin(child);
         if (r > 0) {
                 service->working = worker;
@@ -56,6 +58,7 @@ int service_child_run(hale_service *service) {
 
         service->working = NULL;
         service->state = SERVICE_STOPPED;
+        (void)hale_service_unref(service);
         return MIN(r, 0);
 }
 
@@ -63,9 +66,10 @@ int service_child_run(hale_service *service) {
 int service_child_start(hale_service *service) {
         int r;
 
+        (void)hale_service_ref(service);
         r = service_child_run(service);
-        if (r < 0)
-                return r;
-
-        return MIN(sd_event_exit(service->event, 0), 0);
+        if (r >= 0)
+                r = MIN(sd_event_exit(service->event, 0), 0);
+        (void)hale_service_unref(service);
+        return r;
 }

@@ -8,6 +8,8 @@
  *                          +------ asked or killed --> STOPPING ---+
  */
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/defaults.h"
@@ -102,6 +104,7 @@ void worker_runs(hale_worker *worker) {
                 return;
 
         worker_enter(worker, HALE_WORKER_RUNNING);
+        worker_gate_live(worker, false); /* a thread that hung has returned after all */
         worker->told_pid = worker->active->pid;
         restart_begun(&worker->restart, now_usec);
         worker_set_timer(worker, &worker->timer, restart_settles_at(&worker->restart));
@@ -170,16 +173,23 @@ static void worker_died(hale_worker *worker, bool success) {
                 return;
         }
 
+        if (decision == RESTART_AT) {
+                worker_enter(worker, HALE_WORKER_WAITING);
+                worker_start_again(worker, at_usec, at_usec - now_usec);
+                return;
+        }
+
         if (decision == RESTART_NOT) {
                 worker_enter(worker, HALE_WORKER_ENDED);
                 worker_spare_end(worker);
                 worker_tell_ended(worker, success);
-        } else if (decision == RESTART_ESCALATE) {
-                worker_fail(worker);
         } else {
-                worker_enter(worker, HALE_WORKER_WAITING);
-                worker_start_again(worker, at_usec, at_usec - now_usec);
+                worker_fail(worker);
         }
+
+        /* A restart of others may have waited for this end. */
+        if (worker->group)
+                group_step(worker->group);
 }
 
 /* It stopped because it was asked to. */
@@ -259,15 +269,27 @@ const ProcessOps worker_process_ops = {
         .gone = on_process_gone,
 };
 
+/* A thread that nothing but the end of the service can end. */
+void worker_lost(hale_worker *worker, const char *how) {
+        (void)snprintf(worker->exit_text, sizeof(worker->exit_text), "%s", how);
+        worker_enter(worker, HALE_WORKER_FAILED);
+        worker_set_timer(worker, &worker->timer, USEC_NEVER);
+        worker_gate_live(worker, true);
+}
+
 /* Killed, and still not gone: it hangs in the kernel, or is a thread. */
 static void worker_stays(hale_worker *worker) {
-        worker_tell_late(worker,
-                         worker->is_thread ? "does not stop, and a thread cannot be killed"
-                                           : "was killed, but does not end",
-                         worker->is_thread ? worker->stop_limit_usec : WORKER_KILL_USEC);
+        if (worker->is_thread)
+                worker_tell_late(worker, "does not stop", worker->stop_limit_usec,
+                                 ", and a thread cannot be killed");
+        else
+                worker_tell_late(worker, "was killed, but does not end", WORKER_KILL_USEC, "");
+
         if (worker->service->workers->stopping) {
                 worker->given_up = true;
                 workers_stop_next(worker->service);
+        } else if (worker->is_thread) {
+                worker_lost(worker, "does not stop");
         }
 }
 
@@ -294,7 +316,7 @@ static void worker_start_late(hale_worker *worker) {
                 return;
         }
 
-        worker_tell_late(worker, "did not reach hale_service_run()", WORKER_START_USEC);
+        worker_tell_late(worker, "did not reach hale_service_run()", WORKER_START_USEC, "");
         worker_kill(worker, REASON_NO_BEGIN, WORKER_START_USEC);
 }
 
@@ -304,8 +326,22 @@ static void worker_stop_late(hale_worker *worker) {
                 return;
         }
 
-        worker_tell_late(worker, "did not stop", worker->stop_limit_usec);
+        worker_tell_late(worker, "did not stop", worker->stop_limit_usec, "");
         worker_kill(worker, REASON_NO_STOP, worker->stop_limit_usec);
+}
+
+/* Nothing ran for a while, so that what it is waited for may not have come: its time begins anew.
+ */
+void worker_forgive(hale_worker *worker) {
+        uint64_t limit_usec = worker->killed ? WORKER_KILL_USEC : worker->stop_limit_usec;
+
+        if (worker->state == HALE_WORKER_RUNNING)
+                worker_beat_begin(worker);
+        else if (worker->state == HALE_WORKER_STARTING && worker->start_error == 0)
+                worker_set_timer(worker, &worker->timer,
+                                 usec_add(service_now(), WORKER_START_USEC));
+        else if (worker->state == HALE_WORKER_STOPPING)
+                worker_set_timer(worker, &worker->timer, usec_add(service_now(), limit_usec));
 }
 
 void worker_due(void *userdata) {
@@ -341,6 +377,7 @@ _public_ int hale_worker_restart(hale_worker *worker) {
         hale_service *service;
 
         WORKER_CHECK(worker);
+        RETURN_IF_FAIL(on_loop_thread, -EPERM);
         service = worker->service;
         RETURN_IF_FAIL(service->state == SERVICE_RUNNING, -ESTALE);
         RETURN_IF_FAIL(worker->state != HALE_WORKER_FAILED || !worker_is_alive(worker), -ESTALE);
@@ -348,7 +385,8 @@ _public_ int hale_worker_restart(hale_worker *worker) {
         restart_forgive(&worker->restart);
         worker_gate_live(worker, false);
         if (worker_is_bound(worker)) {
-                group_restart(worker->group, worker, service_now());
+                worker->again = true;
+                group_restart(worker->group, worker, 0);
         } else if (worker_is_alive(worker)) {
                 worker->again = true;
                 worker_ask(worker, worker->stop_usec);

@@ -154,9 +154,125 @@ static void test_thread_does_not_stop(void) {
         expect(&run, "^begins");
         expect(&run, "^begins");
         command(&run, "stop\n");
-        expect(&run, "Worker 'a' does not stop, and a thread cannot be killed for 100ms");
+        expect(&run, "Worker 'a' does not stop for 100ms, and a thread cannot be killed");
         expect(&run, "^stops b");
         g_assert_cmpint(run_end(&run), ==, 0);
+}
+
+/* Whatever it does to itself: it ends as @pattern says, and the service is as well as before. */
+static void check_ends(const char *worker, const char *pattern) {
+        Run run;
+
+        RUN_START(&run, worker, "b:steady");
+        expect(&run, "^begins a");
+        expect(&run, "^begins b");
+        expect(&run, pattern);
+        command(&run, "show b\n");
+        expect(&run, "^show b running pid=[0-9]+ restarts=0 verdict=pass .*live=1 ready=1");
+        run_stop(&run);
+}
+
+static void test_freezes(void) {
+        check_ends("a:freezes,restart=2,heartbeat=200000",
+                   "Worker 'a' has ended .*: hung: no heartbeat for 200ms, killed");
+}
+
+static void test_execs(void) {
+        Run run;
+
+        check_ends("a:execs,restart=2,heartbeat=200000",
+                   "Worker 'a' has ended .*: hung: no heartbeat for 200ms, killed");
+
+        /* Without a heartbeat it may be what it likes, and is ended as the rest. */
+        RUN_START(&run, "a:execs");
+        expect(&run, "^begins a");
+        run_stop(&run);
+}
+
+/* By SIGSEGV, or as a sanitizer has it. */
+static void test_unmaps(void) {
+        check_ends("a:unmaps,restart=2",
+                   "Worker 'a' has ended .*: (killed by SIGSEGV|exited with status 1)");
+}
+
+static void test_scribbles(void) {
+        check_ends("a:scribbles,restart=2,heartbeat=200000",
+                   "Worker 'a' has ended .*: hung: no heartbeat for 200ms, killed");
+}
+
+static void test_exits_twice(void) {
+        check_ends("a:exits-twice,restart=2", "Worker 'a' has ended .*: exited with status 5");
+}
+
+/* From threads and handlers, as often as it can. */
+static void test_storms(void) {
+        Run run;
+
+        RUN_START(&run, "a:storms,heartbeat=500000");
+        expect(&run, "^begins a");
+        for (unsigned i = 0; i < 20; i++) {
+                command(&run, "show a\n");
+                expect(&run, "^show a running pid=[0-9]+ restarts=0");
+        }
+        command(&run, "stop\n");
+        expect(&run, "^stops a");
+        g_assert_cmpint(run_end(&run), ==, 0);
+}
+
+/* Nobody forks so fast that he escapes. */
+static void test_breeds(void) {
+        long pid;
+        Run run;
+
+        RUN_START(&run, "a:breeds,restart=2,heartbeat=300000");
+        pid = expect(&run, "^begins a ([0-9]+)");
+        expect(&run, "Worker 'a' has ended .*: hung");
+        expect_no_group((pid_t)pid);
+        run_stop(&run);
+}
+
+/* Who has left the group is not ours to end, and holds nobody up. */
+static void test_escapes(void) {
+        long pid;
+        Run run;
+
+        RUN_START(&run, "a:escapes");
+        pid = expect(&run, "^escaped from a ([0-9]+)");
+        command(&run, "stop\n");
+        expect(&run, "^stops a");
+        expect(&run, "Service 'workers' has stopped");
+        g_assert_cmpint(kill((pid_t)pid, SIGKILL), ==, 0);
+        g_assert_cmpint(run_end(&run), ==, 0);
+}
+
+static void test_calls(void) {
+        Run run;
+
+        RUN_START(&run, "--group=g:1", "a:calls,grouped=1", "b:steady,grouped=1");
+        expect(&run, "^was refused a");
+        command(&run, "show a\n");
+        expect(&run, "^show a running pid=[0-9]+ restarts=0 verdict=pass .*live=1 ready=1");
+        run_stop(&run);
+}
+
+static void test_unrefs(void) {
+        check_ends("a:unrefs,restart=2",
+                   "Worker 'a' has ended .*: exited with status 71 .Object is remote");
+}
+
+/* It takes its time to die, and its group does not wait in vain for it: it is not started again. */
+static void test_group_waits_for_the_dead(void) {
+        long pid;
+        Run run;
+
+        RUN_START(&run, "--group=g:1", "a:fat,restart=2,heartbeat=200000,grouped=1",
+                  "b:steady,grouped=1");
+        pid = expect(&run, "^begins b ([0-9]+)");
+        expect(&run, "Worker 'a' hangs: .*; killing it$");
+        g_assert_cmpint(kill((pid_t)pid, SIGABRT), ==, 0);
+        expect(&run, "Worker 'a' has ended and is not started again");
+        expect(&run, "Worker 'b' runs again");
+        run_stop(&run);
 }
 
 int main(int argc, char *argv[]) {
@@ -172,6 +288,17 @@ int main(int argc, char *argv[]) {
                 { "bomb", test_bomb },
                 { "thread-hangs", test_thread_hangs },
                 { "thread-does-not-stop", test_thread_does_not_stop },
+                { "freezes", test_freezes },
+                { "execs", test_execs },
+                { "unmaps", test_unmaps },
+                { "scribbles", test_scribbles },
+                { "exits-twice", test_exits_twice },
+                { "storms", test_storms },
+                { "breeds", test_breeds },
+                { "escapes", test_escapes },
+                { "calls", test_calls },
+                { "unrefs", test_unrefs },
+                { "group-waits-for-the-dead", test_group_waits_for_the_dead },
         };
 
         return run_tests(argc, argv, tests, G_N_ELEMENTS(tests));

@@ -7,6 +7,10 @@
  * ends; what became of it is told in words.
  */
 
+#include <glib/gstdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "lib/worker-run.h"
 
 /* The worker has died of @number: somebody replaces it, with another pid. */
@@ -223,6 +227,112 @@ static void test_spare_is_replaced(void) {
         g_assert_cmpint(run_end(&run), ==, 0);
 }
 
+/* A manager that is told all and does nothing, so that a service that is not live is there a while
+ * longer. */
+static int deaf_manager(char **ret_path) {
+        struct sockaddr_un un = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        *ret_path = g_strdup_printf("%s/hale-manager-%d", g_get_tmp_dir(), (int)getpid());
+        (void)g_strlcpy(un.sun_path, *ret_path, sizeof(un.sun_path));
+        g_assert_cmpint(bind(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+        g_setenv("NOTIFY_SOCKET", *ret_path, TRUE);
+        return fd;
+}
+
+/* Beyond help, and helped all the same: by hand it begins again, alone or in a group. */
+static void check_restart_of_failed(const char *option, const char *worker) {
+        char *path;
+        int fd = deaf_manager(&path);
+        Run run;
+
+        RUN_START(&run, option, worker, "b:steady");
+        expect(&run, "Worker 'a' is beyond help");
+        expect(&run, "not live: a: restarted 1 times");
+        g_assert_cmpuint(count(&run, "begins a"), ==, 2);
+        expect(&run, "^begins a");
+        expect(&run, "^begins a");
+        command(&run, "restart a\n");
+        expect(&run, "^begins a");
+        run_stop(&run);
+        g_unsetenv("NOTIFY_SOCKET");
+        (void)g_unlink(path);
+        (void)close(fd);
+        g_free(path);
+}
+
+static void test_restart_of_failed(void) {
+        check_restart_of_failed("--sigchld=handler", "a:exits,intensity=1/60000000");
+        check_restart_of_failed("--group=g:1", "a:exits,intensity=1/60000000,grouped=1");
+}
+
+/* By hand also who is never started again by himself, and at once who waits for his turn. */
+static void test_restart_in_group(void) {
+        Run run;
+
+        RUN_START(&run, "--group=g:1", "a:steady,restart=2,grouped=1",
+                  "b:steady,grouped=1,backoff=60000000/60000000");
+        expect(&run, "^begins a");
+        expect(&run, "^begins b");
+        command(&run, "restart a\n");
+        expect(&run, "^begins a");
+        expect(&run, "^begins b");
+        run_stop(&run);
+
+        RUN_START(&run, "--group=g:1", "a:fails,backoff=60000000/60000000,grouped=1",
+                  "b:steady,grouped=1");
+        expect(&run, "Worker 'a' died: .*; starting it again in ");
+        for (unsigned i = 0; i < 2; i++)
+                expect(&run, "^begins a");
+        command(&run, "restart b\n");
+        expect(&run, "^begins a");
+        run_stop(&run);
+}
+
+/* While it has something to do, its time is its own. */
+static void wait_until_idle(pid_t pid) {
+        char *path = g_strdup_printf("/proc/%d/stat", (int)pid), *text, state = 0;
+        gint64 until = g_get_monotonic_time() + LIMIT_USEC;
+
+        while (state != 'S') {
+                g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+                state = strrchr(text, ')')[2];
+                g_free(text);
+                g_assert_cmpint(g_get_monotonic_time(), <, until);
+        }
+        g_free(path);
+}
+
+/* Stopped and continued, all of it: the time that nobody had is held against nobody. */
+static void test_gap(void) {
+        long pid;
+        Run run;
+
+        RUN_START(&run, "a:lingers,stop=1000000,heartbeat=1000000");
+        pid = expect(&run, "^begins a ([0-9]+)");
+        command(&run, "restart a\n");
+        expect(&run, "^stops a");
+        expect(&run, "a: stopping$");
+        g_assert_cmpint(kill((pid_t)pid, SIGSTOP), ==, 0);
+        wait_until_idle(run.pid);
+        g_assert_cmpint(kill(run.pid, SIGSTOP), ==, 0);
+        (void)poll(NULL, 0, 4000);
+        g_assert_cmpint(kill(run.pid, SIGCONT), ==, 0);
+        g_assert_cmpint(kill((pid_t)pid, SIGCONT), ==, 0);
+        expect(&run, "^lingered a");
+        expect(&run, "^begins a");
+        command(&run, "show a\n");
+        g_assert_cmpuint(count(&run, "did not stop"), ==, 0);
+        g_assert_cmpuint(count(&run, "hangs"), ==, 0);
+        g_assert_cmpuint(count(&run, "was held up"), ==, 0);
+
+        /* Whoever really hangs then is found. */
+        pid = expect(&run, "^show a running pid=([0-9]+)");
+        g_assert_cmpint(kill((pid_t)pid, SIGSTOP), ==, 0);
+        expect(&run, "Worker 'a' died: hung: no heartbeat for 1s, killed");
+        run_stop(&run);
+}
+
 int main(int argc, char *argv[]) {
         static const WorkerTest tests[] = {
                 { "crash", test_crash },
@@ -237,6 +347,9 @@ int main(int argc, char *argv[]) {
                 { "groups", test_groups },
                 { "ready-gate", test_ready_gate },
                 { "spare-is-replaced", test_spare_is_replaced },
+                { "restart-of-failed", test_restart_of_failed },
+                { "restart-in-group", test_restart_in_group },
+                { "gap", test_gap },
         };
 
         return run_tests(argc, argv, tests, G_N_ELEMENTS(tests));

@@ -11,12 +11,20 @@ static int on_loop_prepare(sd_event_source *source, void *userdata) {
         LoopWatch *watch = userdata;
         uint64_t woke_usec;
 
-        watch->polled_usec = clock_now_usec(CLOCK_MONOTONIC);
-
         /* Returns 1 before the first poll: then there is nothing to measure. */
-        if (sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &woke_usec) == 0)
-                loop_lag_note(watch->lag, woke_usec, watch->polled_usec);
+        if (sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &woke_usec) != 0) {
+                watch->polled_usec = clock_now_usec(CLOCK_MONOTONIC);
+                return 0;
+        }
 
+        /* The poll was interrupted, by a handler, or by SIGSTOP and SIGCONT (signal(7)): the loop
+         * does not count that as having woken, and to us it is one long poll. */
+        if (woke_usec == watch->woke_usec)
+                return 0;
+
+        watch->woke_usec = woke_usec;
+        watch->polled_usec = clock_now_usec(CLOCK_MONOTONIC);
+        loop_lag_note(watch->lag, woke_usec, watch->polled_usec);
         return 0;
 }
 

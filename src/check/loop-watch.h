@@ -20,6 +20,7 @@
 typedef struct LoopWatch {
         LoopLag *lag; /* not ours */
         sd_event_source *source;
+        uint64_t woke_usec;   /* when the loop last came back from it */
         uint64_t polled_usec; /* when the loop last went to poll */
 } LoopWatch;
 

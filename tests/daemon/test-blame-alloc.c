@@ -48,7 +48,7 @@ static int hangs_once(hale_probe *probe, void *userdata) {
 
         atomic_store(&watching, 1);
         while (g_get_monotonic_time() < until && !hang->told)
-                hang->told = capture_count(&hang->capture, "hangs_once") > 0;
+                hang->told = capture_count(&hang->capture, "hangs for") > 0;
         atomic_store(&watching, 0);
         return 0;
 }

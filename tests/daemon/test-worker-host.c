@@ -7,6 +7,8 @@
  * workers begin clean, are seen to end, and do not outlive it.
  */
 
+#include <glib/gstdio.h>
+
 #include "lib/worker-run.h"
 
 static void test_inherits_nothing(void) {
@@ -109,6 +111,124 @@ static void test_not_a_worker(void) {
         g_unsetenv("HALE_WORKER_FD");
 }
 
+/* They are nobody's children any more, so look again and again. */
+static void wait_until_gone(long pid) {
+        gint64 until = g_get_monotonic_time() + LIMIT_USEC;
+
+        while (kill((pid_t)pid, 0) == 0) {
+                g_assert_cmpint(g_get_monotonic_time(), <, until);
+                (void)poll(NULL, 0, 1);
+        }
+}
+
+/* A child of the program holds all that the service held; its workers end nevertheless. */
+static void test_forks(void) {
+        long forked, a, b;
+        Run run;
+
+        RUN_START(&run, "a:deaf", "b:spins,spare=1");
+        a = expect(&run, "^begins a ([0-9]+)");
+        b = expect(&run, "^begins b ([0-9]+)");
+        command(&run, "fork\n");
+        forked = expect(&run, "^forked ([0-9]+)");
+        g_assert_cmpint(kill(run.pid, SIGKILL), ==, 0);
+        wait_until_gone(a);
+        wait_until_gone(b);
+        g_assert_cmpint(kill((pid_t)forked, SIGKILL), ==, 0);
+        g_assert_true(WIFSIGNALED(run_end(&run)));
+}
+
+/* Who has become another user does not die with the service: he is told to stop. */
+static void test_another_user(void) {
+        long forked;
+        Run run;
+
+        if (geteuid() != 0) {
+                g_test_skip("only root can become somebody else");
+                return;
+        }
+
+        RUN_START(&run, "a:nobody");
+        expect(&run, "^begins a");
+        run_stop(&run);
+
+        RUN_START(&run, "a:nobody");
+        expect(&run, "^begins a");
+        command(&run, "fork\n");
+        forked = expect(&run, "^forked ([0-9]+)");
+        g_assert_cmpint(kill(run.pid, SIGKILL), ==, 0);
+        expect(&run, "^stops a");
+        g_assert_cmpint(kill((pid_t)forked, SIGKILL), ==, 0);
+        g_assert_true(WIFSIGNALED(run_end(&run)));
+}
+
+/* An upgrade has put another program in its place: a restart runs what the service runs. */
+static void check_upgrade(bool replaced) {
+        char *folder = g_dir_make_tmp("hale-XXXXXX", NULL),
+             *old = g_strdup(g_getenv("WORKER_SERVICE"));
+        char *copy = g_build_filename(folder, "worker-service", NULL);
+        char *install = g_strdup_printf("cp '%s' '%s'", old, copy);
+        char *other =
+                g_strdup_printf("cp /bin/false '%s.new' && mv '%s.new' '%s'", copy, copy, copy);
+        long pid;
+        Run run;
+
+        g_assert_cmpint(system(install), ==, 0);
+        g_setenv("WORKER_SERVICE", copy, TRUE);
+        RUN_START(&run, "a:steady");
+        pid = expect(&run, "^begins a ([0-9]+)");
+        g_assert_cmpint(replaced ? system(other) : g_unlink(copy), ==, 0);
+        g_assert_cmpint(kill((pid_t)pid, SIGKILL), ==, 0);
+        expect(&run, "^begins a");
+        expect(&run, "Worker 'a' runs again after");
+        run_stop(&run);
+
+        g_setenv("WORKER_SERVICE", old, TRUE);
+        (void)g_unlink(copy);
+        (void)g_rmdir(folder);
+        g_free(other);
+        g_free(install);
+        g_free(copy);
+        g_free(old);
+        g_free(folder);
+}
+
+static void test_upgrade(void) {
+        check_upgrade(false);
+        check_upgrade(true);
+}
+
+/* Without /proc there is nothing to execute; what runs goes on. */
+static void test_without_proc(void) {
+        char *folder = g_dir_make_tmp("hale-XXXXXX", NULL), *enter;
+        long pid;
+        Run run;
+
+        if (geteuid() != 0) {
+                g_test_skip("only root can chroot(2)");
+                return;
+        }
+
+        /* Nor can a sanitizer look for leaks. */
+        g_setenv("ASAN_OPTIONS", "detect_leaks=0", TRUE);
+        enter = g_strdup_printf("chroot %s\n", folder);
+        RUN_START(&run, "a:steady,backoff=60000000/60000000", "b:steady,heartbeat=300000");
+        pid = expect(&run, "^begins a ([0-9]+)");
+        expect(&run, "^begins b");
+        command(&run, enter);
+        expect(&run, "^chroot 0");
+        g_assert_cmpint(kill((pid_t)pid, SIGKILL), ==, 0);
+        expect(&run, "Worker 'a' died: could not be started: there is no /proc/self/exe; starting");
+        command(&run, "show a\nshow b\n");
+        expect(&run, "^show a waiting pid=0 .* verdict=fail gates=0 live=1 ready=1");
+        expect(&run, "^show b running");
+        run_stop(&run);
+        g_unsetenv("ASAN_OPTIONS");
+        (void)g_rmdir(folder);
+        g_free(enter);
+        g_free(folder);
+}
+
 int main(int argc, char *argv[]) {
         static const WorkerTest tests[] = {
                 { "inherits-nothing", test_inherits_nothing },
@@ -118,6 +238,10 @@ int main(int argc, char *argv[]) {
                 { "sigchld-reaper", test_sigchld_reaper },
                 { "sigchld-ignored", test_sigchld_ignored },
                 { "not-a-worker", test_not_a_worker },
+                { "forks", test_forks },
+                { "another-user", test_another_user },
+                { "upgrade", test_upgrade },
+                { "without-proc", test_without_proc },
         };
 
         return run_tests(argc, argv, tests, G_N_ELEMENTS(tests));

@@ -11,8 +11,8 @@
  *   --untidy                 with a blocked signal and a file that would be inherited
  *
  * WHAT is a row of the table in worker-behaviours.c, KEY one of those of settings[]. It does
- * what is asked of it on stdin: "stop", "restart NAME", "show NAME". All that
- * happens are lines on stdout and stderr.
+ * what is asked of it on stdin: "stop", "restart NAME", "show NAME", "fork", "chroot
+ * FOLDER". All that happens are lines on stdout and stderr.
  */
 
 #include <errno.h>
@@ -154,6 +154,16 @@ static void show(const char *name) {
                       hale_worker_get_exit_text(worker), hale_probe_get_output(probe));
 }
 
+/* Has all that the service has, and does nothing with it. */
+static void fork_idle(void) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+                for (;;)
+                        (void)pause();
+        (void)dprintf(STDOUT_FILENO, "forked %d\n", (int)pid);
+}
+
 static int on_command(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         char line[128], *command = line, *word, *name;
         ssize_t n = read(fd, line, sizeof(line) - 1);
@@ -167,6 +177,10 @@ static int on_command(sd_event_source *source, int fd, uint32_t revents, void *u
                 name = strchr(word, ' ');
                 if (strcmp(word, "stop") == 0)
                         (void)hale_service_stop(service);
+                else if (strcmp(word, "fork") == 0)
+                        fork_idle();
+                else if (name && strncmp(word, "chroot", 6) == 0)
+                        (void)dprintf(STDOUT_FILENO, "chroot %d\n", chroot(name + 1));
                 else if (name && strncmp(word, "restart", 7) == 0)
                         (void)hale_worker_restart(hale_service_find_worker(service, name + 1));
                 else if (name)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,10 +23,8 @@ static atomic_bool said;
 
 /* A second thread is hit, too: the first one's words are the cause, and should not be cut short. */
 static void wait_until_said(void) {
-        const struct timespec while_waiting = { .tv_nsec = 10000000 };
-
         for (unsigned i = 0; i < 100 && !atomic_load(&said); i++)
-                (void)nanosleep(&while_waiting, NULL);
+                (void)poll(NULL, 0, 10);
 }
 
 static void say(RecorderFrames *place, int number, const siginfo_t *info, const void *ucontext) {

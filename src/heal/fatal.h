@@ -10,8 +10,8 @@
  * die of it. So the core dump shows what it would have shown, and nobody sees that we
  * were there: not in its siginfo either. Of threads that crash together the first one's
  * words are kept, and the others wait a moment for them. A forked child has the handlers
- * and the memory of the record, but nothing to say in it. The handler touches only memory that is there already: no lock, no
- * allocation, no stdio (signal-safety(7)).
+ * and the memory of the record, but nothing to say in it. The handler touches only memory that is
+ * there already: no lock, no allocation, no stdio (signal-safety(7)).
  *
  * A crash from a stack that has overflown leaves no last words, unless the program gave
  * its thread an alternate one (sigaltstack(2)).

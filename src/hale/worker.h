@@ -46,8 +46,9 @@
  *
  * A restart runs the file that the service was started from, even if an upgrade has
  * replaced or deleted it meanwhile: service and workers are always of one version, until
- * the service itself is restarted, as packages do after an upgrade. (Shared libraries
- * are loaded anew.) It needs /proc: in a chroot(2) without it, workers cannot be started.
+ * the service itself is restarted, as packages do after an upgrade. Shared libraries
+ * are loaded anew; with another libhale that speaks otherwise no worker starts, and `live`
+ * closes. It needs /proc: in a chroot(2) without it, workers cannot be started.
  * User, directory, limits and environment are those of the service at that moment.
  *
  * With a worker ends its process group. What it has started and moved out of that

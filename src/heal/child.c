@@ -42,7 +42,6 @@ static int child_tie(int socket_fd) {
 int child_take(Child *ret) {
         const char *name = getenv(SPAWN_NAME_VARIABLE), *fd = getenv(SPAWN_FD_VARIABLE);
         Child child = { .service = getppid(), .socket_fd = SPAWN_SOCKET_FD };
-        bool valid;
         int r;
 
         assert(ret);
@@ -50,12 +49,12 @@ int child_take(Child *ret) {
         if (!name)
                 return 0;
 
-        valid = name_is_valid(name) && fd && strcmp(fd, SPAWN_SOCKET_TEXT) == 0;
+        r = !name_is_valid(name) || !fd ? -EINVAL : strcmp(fd, SPAWN_FD_TEXT) != 0 ? -EPROTO : 0;
         (void)snprintf(child.name, sizeof(child.name), "%s", name);
         (void)unsetenv(SPAWN_NAME_VARIABLE);
         (void)unsetenv(SPAWN_FD_VARIABLE);
-        if (!valid)
-                return -EINVAL;
+        if (r < 0)
+                return r;
 
         r = child_tie(child.socket_fd);
         if (r < 0)

@@ -25,7 +25,8 @@ typedef struct Child {
  * Looks whether we are a worker, and takes what says so out of the environment,
  * so that our own children are none. Returns 1 and fills @ret if we are, 0 if not,
  * -EINVAL or -EBADF if the environment says so but nobody has started us as one,
- * -ESRCH if the service has died already.
+ * -ESRCH if the service has died already, -EPROTO if it runs with another version of this
+ * library.
  */
 int child_take(Child *ret);
 

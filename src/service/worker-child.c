@@ -10,6 +10,17 @@
 
 #include "service/worker.h"
 
+static const char *complaint_about_child(int error) {
+        switch (error) {
+        case -ESRCH:
+                return "its service has died";
+        case -EPROTO:
+                return "its service runs with another version of libhale, and has to be restarted";
+        default:
+                return strerror(-error);
+        }
+}
+
 int service_child_init(hale_service *service) {
         int r;
 
@@ -17,8 +28,7 @@ int service_child_init(hale_service *service) {
         if (r < 0) {
                 /* Our stderr is the service's, and who reads it should know who speaks. */
                 (void)fprintf(stderr, "hale: cannot be the worker that $%s asks for: %s\n",
-                              SPAWN_NAME_VARIABLE,
-                              r == -ESRCH ? "its service has died" : strerror(-r));
+                              SPAWN_NAME_VARIABLE, complaint_about_child(r));
                 return r;
         }
 

@@ -103,7 +103,11 @@ static void test_not_a_worker(void) {
         expect(&run, "cannot be the worker that .HALE_WORKER asks for");
         status = run_end(&run);
         g_assert_cmpint(WEXITSTATUS(status), ==, 78);
-        g_setenv("HALE_WORKER_FD", "3", TRUE);
+        g_setenv("HALE_WORKER_FD", "3:0", TRUE);
+        RUN_START(&run, "a:steady");
+        expect(&run, "its service runs with another version of libhale, and has to be restarted");
+        g_assert_cmpint(WEXITSTATUS(run_end(&run)), !=, 0);
+        g_setenv("HALE_WORKER_FD", "3:1", TRUE);
         RUN_START(&run, "a:steady");
         expect(&run, "cannot be the worker that .HALE_WORKER asks for");
         g_assert_cmpint(WEXITSTATUS(run_end(&run)), !=, 0);

@@ -102,9 +102,69 @@ static void test_outlives(void) {
         manager_done(&manager);
 }
 
+typedef struct Meddler {
+        hale_service *service;
+        hale_worker *worker;
+        guint n_changes;
+} Meddler;
+
+static int ends_soon(hale_worker *worker, void *userdata) {
+        struct pollfd stop = { .fd = hale_worker_get_stop_fd(worker), .events = POLLIN };
+
+        (void)userdata;
+        (void)poll(&stop, 1, 1);
+        return -EIO;
+}
+
+/* Does within the change all that there is to do, and in the end lets go of everything. */
+static void on_change(hale_service *service, void *userdata) {
+        Meddler *self = userdata;
+
+        if (!self->service)
+                return;
+        if (++self->n_changes < 20) {
+                (void)hale_worker_restart(self->worker);
+                return;
+        }
+
+        (void)hale_worker_restart(self->worker);
+        g_assert_cmpint(hale_service_stop(service), ==, 0);
+        (void)hale_worker_restart(self->worker);
+        self->worker = hale_worker_unref(self->worker);
+        self->service = hale_service_unref(self->service);
+}
+
+static void test_from_callbacks(void) {
+        sd_event *event;
+        Manager manager;
+        Meddler self = {};
+        gint64 until;
+
+        manager_init(&manager, NULL);
+        self.service = service_of_test();
+        event = sd_event_ref(hale_service_get_event(self.service));
+        g_assert_cmpint(hale_service_add_worker(self.service, &self.worker, "t", ends_soon, NULL),
+                        ==, 0);
+        g_assert_cmpint(hale_worker_set_thread(self.worker, 1), ==, 0);
+        g_assert_cmpint(hale_worker_set_gates(self.worker, HALE_GATE_READY), ==, 0);
+        g_assert_cmpint(hale_worker_set_backoff_usec(self.worker, 2000, 4000), ==, 0);
+        g_assert_cmpint(hale_worker_set_intensity(self.worker, 64, 1000000), ==, 0);
+        g_assert_cmpint(hale_service_on_change(self.service, on_change, &self), ==, 0);
+        g_assert_cmpint(hale_service_start(self.service), ==, 0);
+
+        until = g_get_monotonic_time() + LIMIT_USEC;
+        while (self.service && g_get_monotonic_time() < until)
+                g_assert_cmpint(sd_event_run(event, 20000), >=, 0);
+        g_assert_null(self.service);
+        g_assert_cmpuint(self.n_changes, ==, 20);
+        (void)sd_event_unref(event);
+        manager_done(&manager);
+}
+
 int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/service/worker-thread/does-not-stop", test_does_not_stop);
         g_test_add_func("/service/worker-thread/outlives", test_outlives);
+        g_test_add_func("/service/worker-thread/from-callbacks", test_from_callbacks);
         return g_test_run();
 }

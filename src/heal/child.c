@@ -189,6 +189,13 @@ static void catch_terminate(void) {
         (void)sigaction(SIGTERM, &action, NULL);
 }
 
+/* Where the program reaps all children, one that ends at once could be gone before the service has
+ * its pidfd, and what it has done would be done again. That is nearly always there by now. */
+static void wait_until_watched(const Child *child) {
+        while (!atomic_load(&child->slot->watched) && getppid() == child->service)
+                (void)poll(NULL, 0, 1);
+}
+
 int child_begin(Child *child) {
         int r;
 
@@ -199,6 +206,7 @@ int child_begin(Child *child) {
         if (r < 0)
                 return r;
 
+        wait_until_watched(child);
         if (atomic_load(&child->slot->turn) != SPARE_TURN(0, SPARE_TAKES)) {
                 r = child_stand_by(child);
                 if (r <= 0)

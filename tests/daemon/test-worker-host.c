@@ -94,6 +94,24 @@ static void test_sigchld_ignored(void) {
                       "^show a running .* sigchld=0 reaped=0 ");
 }
 
+/* However soon it ends and is reaped by somebody else: it was started, and is seen to have ended.
+ */
+static void check_ends_at_once(const char *option) {
+        Run run;
+
+        RUN_START(&run, option, "a:once,backoff=1/1,intensity=60/60000000");
+        expect(&run, "Worker 'a' is beyond help");
+        expect_silence(&run);
+        g_assert_cmpuint(count(&run, "begins a"), ==, 61);
+        g_assert_cmpuint(count(&run, "could not be started"), ==, 0);
+        g_assert_cmpint(WEXITSTATUS(run_end(&run)), ==, 70);
+}
+
+static void test_ends_at_once(void) {
+        check_ends_at_once("--sigchld=ignore");
+        check_ends_at_once("--sigchld=reap");
+}
+
 static void test_not_a_worker(void) {
         int status;
         Run run;
@@ -248,6 +266,7 @@ int main(int argc, char *argv[]) {
                 { "sigchld-handler", test_sigchld_handler },
                 { "sigchld-reaper", test_sigchld_reaper },
                 { "sigchld-ignored", test_sigchld_ignored },
+                { "ends-at-once", test_ends_at_once },
                 { "not-a-worker", test_not_a_worker },
                 { "forks", test_forks },
                 { "another-user", test_another_user },

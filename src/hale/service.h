@@ -130,7 +130,7 @@ int hale_service_set_http_details(hale_service *service, hale_details details);
 
 /*
  * Closes `ready` on purpose, with a reason, for at most @usec (UINT64_MAX: until
- * it is ended), or ends that with @usec 0. Returns 0, -EINVAL, -ENOMEM.
+ * it is ended), or ends that with @usec 0. Returns 0, -EINVAL, -ENOMEM, or -ESTALE in a worker.
  */
 int hale_service_set_maintenance(hale_service *service, uint64_t usec, const char *reason);
 

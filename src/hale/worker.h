@@ -40,7 +40,20 @@
  * words, and by its policy the worker is started again, at once the first time
  * and after growing waits then. One that dies too often closes `live`: restarting
  * workers does not help, so systemd restarts the service. A worker dies with its
- * service, whatever ends that (PR_SET_PDEATHSIG).
+ * service, whatever ends that (PR_SET_PDEATHSIG). The kernel forgets this when a worker
+ * changes its user: one that does so in its function calls prctl(2) again, or finds
+ * out by hale_worker_should_stop(), which is true as well when the service has gone.
+ *
+ * A restart runs the file that the service was started from, even if an upgrade has
+ * replaced or deleted it meanwhile: service and workers are always of one version, until
+ * the service itself is restarted, as packages do after an upgrade. Shared libraries
+ * are loaded anew; with another libhale that speaks otherwise no worker starts, and `live`
+ * closes. It needs /proc: in a chroot(2) without it, workers cannot be started.
+ * User, directory, limits and environment are those of the service at that moment.
+ *
+ * With a worker ends its process group. What it has started and moved out of that
+ * (setsid(2), daemon(3)) is ended by systemd, with the unit (KillMode=), and counted in
+ * TasksMax=.
  *
  * The unit should say KillMode=mixed, so that at the stop the service, and not
  * systemd, ends its workers in their order.
@@ -136,8 +149,9 @@ int hale_worker_get_stop_fd(hale_worker *worker);
  *
  * _set_thread(): with @thread not 0, the worker is a thread of the service and
  * shares its memory. It can be restarted when it returns, but not killed: one
- * that crashes takes the service along, and one that misses its heartbeat closes
- * `live`, for only a restart of the service can end it.
+ * that crashes takes the service along, and one that misses its heartbeat, or does not
+ * stop when it is to be restarted, closes `live`, for only a restart of the service can
+ * end it.
  */
 int hale_worker_set_thread(hale_worker *worker, int thread);
 int hale_worker_set_restart(hale_worker *worker, hale_restart restart);
@@ -191,8 +205,8 @@ int hale_worker_set_gates(hale_worker *worker, int gates);
  * Stops the worker and starts it again at once, with those of its group that its
  * strategy includes. Does not count as a death, and what has is forgotten.
  *
- * Returns 0, -ESTALE when the service does not run or the worker is a thread that
- * hangs.
+ * Returns 0, -ESTALE when the service does not run here or the worker is a thread that
+ * hangs, -EPERM in another thread than the loop's.
  */
 int hale_worker_restart(hale_worker *worker);
 

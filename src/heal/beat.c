@@ -71,6 +71,7 @@ void beat_clear(BeatSlot *slot) {
         atomic_store(&slot->returned, 0);
         atomic_store(&slot->result, 0);
         atomic_store(&slot->tid, 0);
+        atomic_store(&slot->watched, 0);
 }
 
 int beat_map(int fd, BeatSlot **ret) {

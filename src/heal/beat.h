@@ -35,7 +35,8 @@ typedef struct BeatSlot {
         _Atomic uint32_t turn;                   /* SPARE_TURN() */
         _Atomic uint32_t returned;               /* not 0: the worker's function has, with: */
         _Atomic int32_t result;
-        _Atomic int32_t tid; /* of a thread */
+        _Atomic int32_t tid;      /* of a thread */
+        _Atomic uint32_t watched; /* not 0: the service would see a process end */
 } BeatSlot;
 
 typedef struct Beat {

@@ -41,8 +41,7 @@ static int child_tie(int socket_fd) {
 
 int child_take(Child *ret) {
         const char *name = getenv(SPAWN_NAME_VARIABLE), *fd = getenv(SPAWN_FD_VARIABLE);
-        Child child = { .socket_fd = SPAWN_SOCKET_FD };
-        bool valid;
+        Child child = { .service = getppid(), .socket_fd = SPAWN_SOCKET_FD };
         int r;
 
         assert(ret);
@@ -50,12 +49,12 @@ int child_take(Child *ret) {
         if (!name)
                 return 0;
 
-        valid = name_is_valid(name) && fd && strcmp(fd, SPAWN_SOCKET_TEXT) == 0;
+        r = !name_is_valid(name) || !fd ? -EINVAL : strcmp(fd, SPAWN_FD_TEXT) != 0 ? -EPROTO : 0;
         (void)snprintf(child.name, sizeof(child.name), "%s", name);
         (void)unsetenv(SPAWN_NAME_VARIABLE);
         (void)unsetenv(SPAWN_FD_VARIABLE);
-        if (!valid)
-                return -EINVAL;
+        if (r < 0)
+                return r;
 
         r = child_tie(child.socket_fd);
         if (r < 0)
@@ -190,6 +189,13 @@ static void catch_terminate(void) {
         (void)sigaction(SIGTERM, &action, NULL);
 }
 
+/* Where the program reaps all children, one that ends at once could be gone before the service has
+ * its pidfd, and what it has done would be done again. That is nearly always there by now. */
+static void wait_until_watched(const Child *child) {
+        while (!atomic_load(&child->slot->watched) && getppid() == child->service)
+                (void)poll(NULL, 0, 1);
+}
+
 int child_begin(Child *child) {
         int r;
 
@@ -200,6 +206,7 @@ int child_begin(Child *child) {
         if (r < 0)
                 return r;
 
+        wait_until_watched(child);
         if (atomic_load(&child->slot->turn) != SPARE_TURN(0, SPARE_TAKES)) {
                 r = child_stand_by(child);
                 if (r <= 0)
@@ -227,6 +234,10 @@ void child_end(Child *child, int result) {
 bool child_should_stop(const Child *child) {
         assert(child);
 
-        return was_terminated ||
-               (child->slot && atomic_load_explicit(&child->slot->stop, memory_order_relaxed));
+        if (was_terminated)
+                return true;
+
+        /* Who has changed its user meanwhile does not die with the service, but has no parent. */
+        return child->slot && (atomic_load_explicit(&child->slot->stop, memory_order_relaxed) ||
+                               getppid() != child->service);
 }

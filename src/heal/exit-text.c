@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,7 +105,9 @@ static void describe_kind(const WorkerExit *end, char *buffer, size_t size) {
                                result_words(end, words));
                 break;
         case EXIT_NO_START:
-                (void)snprintf(buffer, size, "could not be started: %s", strerror(-end->code));
+                (void)snprintf(buffer, size, "could not be started: %s",
+                               end->code == -ENOENT ? "there is no /proc/self/exe"
+                                                    : strerror(-end->code));
                 break;
         case EXIT_UNKNOWN:
         default:

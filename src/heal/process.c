@@ -173,6 +173,7 @@ int process_start(Process *process,
                 return r;
         }
 
+        atomic_store(&process->beat.slot->watched, 1);
         process->last_pid = process->pid;
         process->event = event;
         process->priority = priority;

@@ -193,7 +193,7 @@ int spawn_image_start(const SpawnImage *image,
                       int *ret_pidfd) {
         _cleanup_close_ int lifted_socket = -EBADF, lifted_beat = -EBADF;
         char name_text[sizeof(SPAWN_NAME_VARIABLE) + 1 + NAME_LENGTH_MAX];
-        char fd_text[] = SPAWN_FD_VARIABLE "=" SPAWN_SOCKET_TEXT;
+        char fd_text[] = SPAWN_FD_VARIABLE "=" SPAWN_FD_TEXT;
         _cleanup_free_ char **environment = NULL;
         int pidfd, r;
         pid_t pid;

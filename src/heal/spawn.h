@@ -19,10 +19,16 @@
 
 /* Where the child finds its two descriptors. */
 #define SPAWN_SOCKET_FD 3
-#define SPAWN_SOCKET_TEXT "3"
 #define SPAWN_BEAT_FD 4
 
-/* The environment of the child: its name, and the number of SPAWN_SOCKET_FD. */
+/*
+ * The environment of the child: its name, and the number of SPAWN_SOCKET_FD with the version of
+ * what is spoken there. The program stays the same until the service is restarted, but not
+ * this library, which an upgrade may have replaced: whoever changes ProcessMessage or BeatSlot
+ * counts on, and a child that loaded the other one says so and dies, until systemd restarts
+ * the service with the new one.
+ */
+#define SPAWN_FD_TEXT "3:1"
 #define SPAWN_NAME_VARIABLE "HALE_WORKER"
 #define SPAWN_FD_VARIABLE "HALE_WORKER_FD"
 

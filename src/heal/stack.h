@@ -14,6 +14,13 @@
 /* To be called once, in no handler. */
 void stack_prime(void);
 
+/* In a handler: where it was interrupted, without a look at the stack. */
+void stack_take_top(const void *ucontext, RecorderFrames *frames);
+
 /* In a handler: fills in the frames of what it interrupted, which @ucontext (its third argument)
- * tells. The handler's own frames are left out. */
+ * tells. The handler's own frames are left out. Of a stack that is corrupted, those that can be
+ * found, if the handler of SIGSEGV and SIGBUS calls stack_escape(). */
 void stack_take(const void *ucontext, RecorderFrames *frames);
+
+/* In a handler of a fault: does not return if it was stack_take() that met it, in this thread. */
+void stack_escape(void);

@@ -129,11 +129,17 @@ int thread_start(Thread **ret,
         return r;
 }
 
+void thread_detach(Thread *thread) {
+        assert(thread);
+
+        thread->source = sd_event_source_disable_unref(thread->source);
+}
+
 Thread *thread_free(Thread *thread) {
         if (!thread)
                 return NULL;
 
-        thread->source = sd_event_source_disable_unref(thread->source);
+        thread_detach(thread);
         thread_unref(thread);
         return NULL;
 }

@@ -31,7 +31,11 @@ int thread_start(Thread **ret,
                  const ThreadOps *ops,
                  void *owner);
 
-/* Lets go: done() is not called any more. Never waits. Takes NULL, returns NULL. */
+/* From now on done() is not called any more. */
+void thread_detach(Thread *thread);
+
+/* Lets go, and detaches before if that has not been done: on the loop, unless it has. Never waits.
+ * Takes NULL, returns NULL. */
 Thread *thread_free(Thread *thread);
 
 void thread_ask(Thread *thread);

@@ -41,19 +41,10 @@ void journal_entry_add_data(Text *entry, const char *name, const char *data, siz
 void journal_entry_add(Text *entry, const char *name, const char *value) {
         /* A byte that is not UTF-8 becomes three. */
         size_t n = strnlen(value, JOURNAL_VALUE_MAX);
-        size_t size = MIN(n * 3 + 1, (size_t)JOURNAL_VALUE_MAX);
-        _cleanup_free_ char *large = NULL;
-        char small[1024], *clean = small;
+        char clean[JOURNAL_VALUE_MAX];
 
-        if (size > sizeof(small)) {
-                clean = large = malloc(size);
-                if (!large) {
-                        entry->error = -ENOMEM;
-                        return;
-                }
-        }
-
-        n = str_sanitize_n(value, n, clean, size);
+        /* No malloc(3): whoever is blamed for hanging may hold its lock. */
+        n = str_sanitize_n(value, n, clean, MIN(n * 3 + 1, sizeof(clean)));
         str_redact(clean);
         journal_entry_add_data(entry, name, clean, n);
 }

@@ -5,7 +5,7 @@
  *
  * The functions that run in the thread of heal/blame touch nothing of the service but
  * its name, the record's own places for them, and a journal of their own: the loop
- * hangs, and may go on at any moment.
+ * hangs, and may go on at any moment. They allocate nothing: it may hang in malloc(3).
  */
 
 #include <errno.h>
@@ -44,15 +44,10 @@ static void tell_stall(hale_service *service,
 
 static void on_stalled(const BlameReport *report, void *userdata) {
         hale_service *service = userdata;
-        RecorderModules *modules = calloc(1, sizeof(*modules));
-        RecorderStall *stall = calloc(1, sizeof(*stall));
+        RecorderModules *modules = service->record.modules;
+        RecorderStall *stall = service->record.stall;
 
-        if (!modules || !stall) {
-                free(modules);
-                free(stall);
-                return;
-        }
-
+        memset(stall, 0, sizeof(*stall));
         stall->usec = report->usec;
         stall->silent_usec = report->silent_usec;
         stall->run = service->record.state.run;
@@ -66,8 +61,6 @@ static void on_stalled(const BlameReport *report, void *userdata) {
                 recorder_write_stall(service->record.recorder.area, stall);
         }
         tell_stall(service, report, stall->function, stall->stack);
-        free(modules);
-        free(stall);
 }
 
 static uint64_t blame_limit(const hale_service *service) {
@@ -97,7 +90,9 @@ void service_blame_start(hale_service *service) {
 
         journal_init(&record->journal, service->name);
         record->journal.target = service->journal.target;
-        r = blame_new(&record->blame, &config);
+        record->stall = calloc(1, sizeof(*record->stall));
+        record->modules = calloc(1, sizeof(*record->modules));
+        r = record->stall && record->modules ? blame_new(&record->blame, &config) : -ENOMEM;
         if (r < 0) {
                 (void)journal_log(&service->journal, LOG_WARNING,
                                   "Nobody will say where '%s' hangs, if it does: %s", service->name,
@@ -111,8 +106,14 @@ void service_blame_start(hale_service *service) {
 }
 
 void service_blame_done(hale_service *service) {
-        service->record.blame = blame_free(service->record.blame);
-        journal_done(&service->record.journal);
+        Record *record = &service->record;
+
+        record->blame = blame_free(record->blame);
+        free(record->stall);
+        free(record->modules);
+        record->stall = NULL;
+        record->modules = NULL;
+        journal_done(&record->journal);
 }
 
 _public_ int hale_service_set_stall_usec(hale_service *service, uint64_t usec) {

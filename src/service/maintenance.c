@@ -70,6 +70,7 @@ hale_service_set_maintenance(hale_service *service, uint64_t usec, const char *r
         int r = 0;
 
         SERVICE_CHECK(service);
+        RETURN_IF_FAIL(!service->is_worker, -ESTALE);
 
         if (usec == 0)
                 maintenance_end(service, "has ended");

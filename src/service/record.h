@@ -37,8 +37,10 @@ typedef struct Record {
         char *previous_json;
         char previous_sentence[2 * OUTPUT_LENGTH_MAX];
 
-        Blame *blame;        /* NULL: nobody is blamed */
-        Journal journal;     /* of its thread */
+        Blame *blame;    /* NULL: nobody is blamed */
+        Journal journal; /* of its thread, as the next two */
+        RecorderStall *stall;
+        RecorderModules *modules;
         uint64_t stall_usec; /* what the program chose; 0: nothing */
         int stall_signal;    /* -1: the default */
 } Record;

@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,13 @@ static int block_signals(void) {
         (void)sigaddset(&set, SIGINT);
         (void)sigaddset(&set, SIGHUP);
         return -pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Where they are closed, the next that is opened would be what everybody writes messages to. */
+static void open_standard_descriptors(void) {
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (fcntl(fd, F_GETFD) < 0)
+                        (void)open("/dev/null", O_RDWR | O_NOCTTY); /* the lowest: this one */
 }
 
 static void service_identify(hale_service *service) {
@@ -107,7 +115,9 @@ static int service_init(hale_service *service, const char *name) {
         if (!service->name)
                 return -ENOMEM;
 
-        /* Before anything is opened that could be taken for a socket that was passed. */
+        open_standard_descriptors();
+
+        /* Before anything else is opened that could be taken for a socket that was passed. */
         passed = service_listen_take(service);
         if (passed == -ENOMEM)
                 return passed;

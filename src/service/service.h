@@ -69,6 +69,7 @@ typedef enum ServiceState {
         SERVICE_DRAINING, /* `ready` is closed, still serving */
         SERVICE_STOPPING, /* the program's on_stop is at work */
         SERVICE_STOPPED,
+        SERVICE_WORKING, /* this is the process of a worker, at its function: not a service */
 } ServiceState;
 
 struct hale_service {

@@ -136,7 +136,7 @@ static void service_settle_once(hale_service *service) {
 }
 
 void service_settle(hale_service *service) {
-        if (service->state == SERVICE_NEW || service->state == SERVICE_STOPPED)
+        if (service->state == SERVICE_NEW || service->state >= SERVICE_STOPPED)
                 return;
 
         if (service->in_settle)

@@ -6,7 +6,6 @@
  * all together: who looks at one looks at the others, too.
  */
 
-#include <stdio.h>
 #include <unistd.h>
 
 #include "core/defaults.h"
@@ -104,10 +103,7 @@ static void worker_hung(hale_worker *worker) {
         worker_tell_hung(worker);
 
         if (worker->is_thread) {
-                (void)snprintf(worker->exit_text, sizeof(worker->exit_text), "hangs");
-                worker_enter(worker, HALE_WORKER_FAILED);
-                worker_set_timer(worker, &worker->timer, USEC_NEVER);
-                worker_gate_live(worker, true);
+                worker_lost(worker, "hangs");
                 return;
         }
 
@@ -156,8 +152,7 @@ void service_workers_forgive(hale_service *service) {
                 return;
 
         TAILQ_FOREACH (worker, &service->workers->list, link) {
-                if (worker->state == HALE_WORKER_RUNNING)
-                        worker_beat_begin(worker);
+                worker_forgive(worker);
                 worker_tell_anew(worker);
         }
 }

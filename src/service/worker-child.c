@@ -10,6 +10,17 @@
 
 #include "service/worker.h"
 
+static const char *complaint_about_child(int error) {
+        switch (error) {
+        case -ESRCH:
+                return "its service has died";
+        case -EPROTO:
+                return "its service runs with another version of libhale, and has to be restarted";
+        default:
+                return strerror(-error);
+        }
+}
+
 int service_child_init(hale_service *service) {
         int r;
 
@@ -17,8 +28,7 @@ int service_child_init(hale_service *service) {
         if (r < 0) {
                 /* Our stderr is the service's, and who reads it should know who speaks. */
                 (void)fprintf(stderr, "hale: cannot be the worker that $%s asks for: %s\n",
-                              SPAWN_NAME_VARIABLE,
-                              r == -ESRCH ? "its service has died" : strerror(-r));
+                              SPAWN_NAME_VARIABLE, complaint_about_child(r));
                 return r;
         }
 
@@ -46,7 +56,9 @@ int service_child_run(hale_service *service) {
                 return -ENOENT;
         }
 
-        service->state = SERVICE_RUNNING;
+        /* The function may give back the last reference but this. */
+        (void)hale_service_ref(service);
+        service->state = SERVICE_WORKING;
         r = child_begin(child);
         if (r > 0) {
                 service->working = worker;
@@ -56,6 +68,7 @@ int service_child_run(hale_service *service) {
 
         service->working = NULL;
         service->state = SERVICE_STOPPED;
+        (void)hale_service_unref(service);
         return MIN(r, 0);
 }
 
@@ -63,9 +76,10 @@ int service_child_run(hale_service *service) {
 int service_child_start(hale_service *service) {
         int r;
 
+        (void)hale_service_ref(service);
         r = service_child_run(service);
-        if (r < 0)
-                return r;
-
-        return MIN(sd_event_exit(service->event, 0), 0);
+        if (r >= 0)
+                r = MIN(sd_event_exit(service->event, 0), 0);
+        (void)hale_service_unref(service);
+        return r;
 }

@@ -119,11 +119,13 @@ bool worker_is_bound(const hale_worker *worker) {
         return worker->group && worker->group->strategy != HALE_ONE_FOR_ONE;
 }
 
+/* With @at_usec 0, by hand: then nobody waits, whatever has died before. */
 void group_restart(hale_group *group, const hale_worker *worker, uint64_t at_usec) {
         StrategyRange range = strategy_range(group->strategy, worker->index, group->n_members);
+        bool joins = group->pending && at_usec > 0;
 
         group->range = group->pending ? strategy_join(group->range, range) : range;
-        group->at_usec = group->pending ? MAX(group->at_usec, at_usec) : at_usec;
+        group->at_usec = joins ? MAX(group->at_usec, at_usec) : at_usec;
         group->pending = true;
         group->starting = false;
         group_step(group);
@@ -132,14 +134,15 @@ void group_restart(hale_group *group, const hale_worker *worker, uint64_t at_use
 static void group_look(const hale_group *group, StrategyMember members[static GROUP_MEMBERS_MAX]) {
         for (unsigned i = 0; i < group->n_members; i++) {
                 const hale_worker *worker = group->members[i];
+                bool lost = worker->state == HALE_WORKER_FAILED && worker_is_alive(worker);
 
                 members[i] = (StrategyMember){
                         .alive = worker->state == HALE_WORKER_STARTING ||
                                  worker->state == HALE_WORKER_RUNNING ||
-                                 worker->state == HALE_WORKER_STOPPING,
-                        .stopping = worker->state == HALE_WORKER_STOPPING,
-                        .wanted = worker->again || (worker->policy.mode != HALE_RESTART_TEMPORARY &&
-                                                    worker->state != HALE_WORKER_FAILED),
+                                 worker->state == HALE_WORKER_STOPPING || lost,
+                        .stopping = worker->state == HALE_WORKER_STOPPING || lost,
+                        .wanted = worker->again || (worker->state != HALE_WORKER_FAILED &&
+                                                    worker->policy.mode != HALE_RESTART_TEMPORARY),
                 };
         }
 }

@@ -8,6 +8,8 @@
  *                          +------ asked or killed --> STOPPING ---+
  */
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/defaults.h"
@@ -171,21 +173,23 @@ static void worker_died(hale_worker *worker, bool success) {
                 return;
         }
 
-        if (decision == RESTART_NOT) {
-                worker->ended_well = success;
-                worker_enter(worker, HALE_WORKER_ENDED);
-                worker_spare_end(worker);
-                worker_tell_ended(worker, success);
-        } else if (decision == RESTART_ESCALATE) {
-                worker_fail(worker);
-        } else {
+        if (decision == RESTART_AT) {
                 worker_enter(worker, HALE_WORKER_WAITING);
                 worker_start_again(worker, at_usec, at_usec - now_usec);
                 return;
         }
 
+        if (decision == RESTART_NOT) {
+                worker->ended_well = success;
+                worker_enter(worker, HALE_WORKER_ENDED);
+                worker_spare_end(worker);
+                worker_tell_ended(worker, success);
+        } else {
+                worker_fail(worker);
+        }
+
         /* It may have been waited for: killed, it is not asked any more. */
-        if (worker->group && worker->group->pending)
+        if (worker->group)
                 group_step(worker->group);
 }
 
@@ -271,15 +275,27 @@ const ProcessOps worker_process_ops = {
         .gone = on_process_gone,
 };
 
+/* A thread that nothing but the end of the service can end. */
+void worker_lost(hale_worker *worker, const char *how) {
+        (void)snprintf(worker->exit_text, sizeof(worker->exit_text), "%s", how);
+        worker_enter(worker, HALE_WORKER_FAILED);
+        worker_set_timer(worker, &worker->timer, USEC_NEVER);
+        worker_gate_live(worker, true);
+}
+
 /* Killed, and still not gone: it hangs in the kernel, or is a thread. */
 static void worker_stays(hale_worker *worker) {
-        worker_tell_late(worker,
-                         worker->is_thread ? "does not stop, and a thread cannot be killed"
-                                           : "was killed, but does not end",
-                         worker->is_thread ? worker->stop_limit_usec : WORKER_KILL_USEC);
+        if (worker->is_thread)
+                worker_tell_late(worker, "does not stop", worker->stop_limit_usec,
+                                 ", and a thread cannot be killed");
+        else
+                worker_tell_late(worker, "was killed, but does not end", WORKER_KILL_USEC, "");
+
         if (worker->service->workers->stopping) {
                 worker->given_up = true;
                 workers_stop_next(worker->service);
+        } else if (worker->is_thread) {
+                worker_lost(worker, "does not stop");
         }
 }
 
@@ -306,7 +322,7 @@ static void worker_start_late(hale_worker *worker) {
                 return;
         }
 
-        worker_tell_late(worker, "did not reach hale_service_run()", WORKER_START_USEC);
+        worker_tell_late(worker, "did not reach hale_service_run()", WORKER_START_USEC, "");
         worker_kill(worker, REASON_NO_BEGIN, WORKER_START_USEC);
 }
 
@@ -316,8 +332,22 @@ static void worker_stop_late(hale_worker *worker) {
                 return;
         }
 
-        worker_tell_late(worker, "did not stop", worker->stop_limit_usec);
+        worker_tell_late(worker, "did not stop", worker->stop_limit_usec, "");
         worker_kill(worker, REASON_NO_STOP, worker->stop_limit_usec);
+}
+
+/* Nothing ran for a while, so that what it is waited for may not have come: its time begins anew.
+ */
+void worker_forgive(hale_worker *worker) {
+        uint64_t limit_usec = worker->killed ? WORKER_KILL_USEC : worker->stop_limit_usec;
+
+        if (worker->state == HALE_WORKER_RUNNING)
+                worker_beat_begin(worker);
+        else if (worker->state == HALE_WORKER_STARTING && worker->start_error == 0)
+                worker_set_timer(worker, &worker->timer,
+                                 usec_add(service_now(), WORKER_START_USEC));
+        else if (worker->state == HALE_WORKER_STOPPING)
+                worker_set_timer(worker, &worker->timer, usec_add(service_now(), limit_usec));
 }
 
 void worker_due(void *userdata) {
@@ -353,6 +383,7 @@ _public_ int hale_worker_restart(hale_worker *worker) {
         hale_service *service;
 
         WORKER_CHECK(worker);
+        RETURN_IF_FAIL(on_loop_thread, -EPERM);
         service = worker->service;
         RETURN_IF_FAIL(service->state == SERVICE_RUNNING, -ESTALE);
         RETURN_IF_FAIL(worker->state != HALE_WORKER_FAILED || !worker_is_alive(worker), -ESTALE);
@@ -363,10 +394,10 @@ _public_ int hale_worker_restart(hale_worker *worker) {
         if (worker_is_bound(worker)) {
                 if (worker->state == HALE_WORKER_FAILED)
                         worker_enter(worker, HALE_WORKER_WAITING);
-                group_restart(worker->group, worker, service_now());
+                group_restart(worker->group, worker, 0);
         } else if (worker_is_alive(worker)) {
                 worker_ask(worker, worker->stop_usec);
-        } else if (worker->start_error == 0) {
+        } else {
                 worker_set_timer(worker, &worker->timer, USEC_NEVER);
                 worker_start(worker);
         }

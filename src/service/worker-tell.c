@@ -197,10 +197,13 @@ void worker_tell_stopping(hale_worker *worker) {
                 worker_push(worker, HALE_WARN, "stopping");
 }
 
-void worker_tell_late(hale_worker *worker, const char *what, uint64_t limit_usec) {
+void worker_tell_late(hale_worker *worker,
+                      const char *what,
+                      uint64_t limit_usec,
+                      const char *more) {
         char text[USEC_TEXT_MAX];
 
         (void)usec_format(limit_usec, text);
-        worker_push(worker, HALE_FAIL, "%s for %s", what, text);
-        worker_tell(worker, MESSAGE_WORKER_STUCK, "%s for %s", what, text);
+        worker_push(worker, HALE_FAIL, "%s for %s%s", what, text, more);
+        worker_tell(worker, MESSAGE_WORKER_STUCK, "%s for %s%s", what, text, more);
 }

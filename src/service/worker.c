@@ -72,6 +72,7 @@ int service_workers_init(hale_service *service) {
 static void worker_free(hale_worker *worker) {
         assert(!worker->service);
 
+        (void)thread_free(worker->thread);
         (void)hale_probe_unref(worker->probe);
         free(worker->name);
         free(worker);
@@ -209,10 +210,12 @@ static void worker_release(hale_worker *worker, uint64_t until_usec) {
         for (size_t i = 0; i < ELEMENTSOF(worker->processes); i++)
                 process_done(&worker->processes[i], usec_sub(until_usec, service_now()));
 
-        /* The pointer stays: the thread may be looking at it. */
+        /* The thread may still look at it. */
         if (worker->thread)
-                (void)thread_free(worker->thread);
+                thread_detach(worker->thread);
 
+        /* Here, on the loop: the thread may give back the last reference to the worker. */
+        worker->probe = hale_probe_unref(worker->probe);
         worker->service = NULL;
         (void)hale_worker_unref(worker);
 }

@@ -127,6 +127,8 @@ void worker_start(hale_worker *worker);
 void worker_runs(hale_worker *worker);
 void worker_ask(hale_worker *worker, uint64_t limit_usec);
 void worker_kill(hale_worker *worker, ExitReason reason, uint64_t limit_usec);
+void worker_lost(hale_worker *worker, const char *how);
+void worker_forgive(hale_worker *worker);
 void worker_due(void *userdata);
 extern const ProcessOps worker_process_ops;
 
@@ -167,8 +169,7 @@ void worker_tell_escalated(hale_worker *worker);
 void worker_tell_hung(hale_worker *worker);
 void worker_tell_starved(hale_worker *worker);
 void worker_tell_stopping(hale_worker *worker);
-void worker_tell_late(hale_worker *worker, const char *what, uint64_t limit_usec);
-void worker_tell_again(hale_worker *worker);
+void worker_tell_late(hale_worker *worker, const char *what, uint64_t limit_usec, const char *more);
 void worker_tell_anew(hale_worker *worker);
 
 /* Adds HALE_GATE_LIVE to the probe, or takes it away. */

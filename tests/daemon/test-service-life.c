@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "lib/manager.h"
 
@@ -37,6 +39,31 @@ start(Manager *manager, const char *watchdog, int gates, hale_probe_check_t chec
                 hale_probe_unref(probe);
         }
         return service;
+}
+
+static gboolean is_null(int fd) {
+        struct stat status, null;
+
+        return fstat(fd, &status) == 0 && stat("/dev/null", &null) == 0 &&
+               status.st_rdev == null.st_rdev;
+}
+
+/* Started without them: what is opened next is not taken for one of them. */
+static void test_standard_descriptors(void) {
+        hale_service *service = NULL;
+        int status = 0;
+        pid_t pid;
+
+        pid = fork();
+        g_assert_cmpint(pid, >=, 0);
+        if (pid == 0) {
+                (void)close(STDIN_FILENO);
+                (void)close(STDERR_FILENO);
+                _exit(hale_service_new(&service, "subject") < 0 || !is_null(STDIN_FILENO) ||
+                      is_null(STDOUT_FILENO) || !is_null(STDERR_FILENO));
+        }
+        g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+        g_assert_cmpint(status, ==, 0);
 }
 
 static void test_ready_once(void) {
@@ -340,6 +367,7 @@ static void test_let_go_in_stop(void) {
 
 int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/service/life/standard-descriptors", test_standard_descriptors);
         g_test_add_func("/service/life/ready-once", test_ready_once);
         g_test_add_func("/service/life/pings-only-while-live", test_pings_only_while_live);
         g_test_add_func("/service/life/reload", test_reload);

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Workers
+ * Workers: their life
  *
- * Each test runs a real service, worker-service, and makes its workers die, hang, and
- * misbehave. What must hold: whoever should be started again is, in its order and not too
- * often; whoever should end ends, with all that it has started; what became of it is told
- * in words; and the program's own children and SIGCHLD are left alone. The workers share
- * the service's stdout, so its end is proof that all are gone.
+ * Who should be started again is, in its order and not too often; who should end
+ * ends; what became of it is told in words.
  */
 
-#include <fcntl.h>
-#include <glib.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
+#include <glib/gstdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "lib/worker-run.h"
 
@@ -46,22 +42,6 @@ static void test_crash_with_spare(void) {
         check_replaced("a:steady,spare=1");
 }
 
-static void test_inherits_nothing(void) {
-        Run run;
-
-        g_setenv("NOTIFY_SOCKET", "/nowhere", TRUE);
-        g_setenv("WATCHDOG_USEC", "60000000", TRUE);
-        g_setenv("LISTEN_FDS", "1", TRUE);
-        g_setenv("KEPT", "1", TRUE);
-        RUN_START(&run, "--untidy", "a:looks");
-        expect(&run, "^clean a");
-        run_stop(&run);
-        g_unsetenv("NOTIFY_SOCKET");
-        g_unsetenv("WATCHDOG_USEC");
-        g_unsetenv("LISTEN_FDS");
-        g_unsetenv("KEPT");
-}
-
 static void test_kinds_of_restart(void) {
         Run run;
 
@@ -85,27 +65,6 @@ static void test_kinds_of_restart(void) {
         run_stop(&run);
 }
 
-/* No descriptors left: what cannot be started is tried again, and works once it can. */
-static void test_cannot_start(void) {
-        const struct rlimit few = { .rlim_cur = 3, .rlim_max = 1024 };
-        const struct rlimit many = { .rlim_cur = 1024, .rlim_max = 1024 };
-        long pid;
-        Run run;
-
-        RUN_START(&run, "a:steady,backoff=20000/40000,intensity=64/60000000");
-        pid = expect(&run, "^begins a ([0-9]+)");
-        expect(&run, "is ready after");
-        g_assert_cmpint(prlimit(run.pid, RLIMIT_NOFILE, &few, NULL), ==, 0);
-        g_assert_cmpint(kill((pid_t)pid, SIGKILL), ==, 0);
-        expect(&run, "Worker 'a' died: killed by SIGKILL; starting it again$");
-        expect(&run, "Worker 'a' died: could not be started: Too many open files; starting");
-        expect(&run, "Worker 'a' died: could not be started: Too many open files; starting");
-        g_assert_cmpint(prlimit(run.pid, RLIMIT_NOFILE, &many, NULL), ==, 0);
-        expect(&run, "^begins a");
-        expect(&run, "Worker 'a' runs again");
-        run_stop(&run);
-}
-
 /* One that dies at once for ever: at once, then later, and then not any more. */
 static void test_escalation(void) {
         int status;
@@ -124,16 +83,6 @@ static void test_escalation(void) {
         g_assert_cmpint(WEXITSTATUS(status), ==, 70);
 }
 
-/* It may die as often as it likes: the journal is not flooded, and still says why it ended. */
-static void test_storm(void) {
-        Run run;
-
-        RUN_START(&run, "a:fails,backoff=1/1000,intensity=64/86400000000");
-        expect(&run, "Worker 'a' is beyond help: restarted 64 times");
-        g_assert_cmpuint(count(&run, "Worker 'a'"), <=, 110);
-        (void)run_end(&run);
-}
-
 static void test_cannot_fill_window(void) {
         Run run;
 
@@ -141,104 +90,6 @@ static void test_cannot_fill_window(void) {
         expect(&run, "Worker 'a': its waits between restarts are so long");
         expect(&run, "^begins a");
         run_stop(&run);
-}
-
-static void check_hung(const char *worker) {
-        Run run;
-
-        RUN_START(&run, worker, "b:steady,heartbeat=2000000");
-        expect(&run, "^begins a ([0-9]+)");
-        expect(&run, "Worker 'a' hangs: no heartbeat for .*; killing it$");
-        expect(&run, "Worker 'a' died: hung: no heartbeat for 200ms, killed; starting it again$");
-        expect(&run, "^begins a ([0-9]+)");
-        g_assert_cmpuint(count(&run, "begins b"), ==, 1);
-        run_stop(&run);
-}
-
-static void test_hung(void) {
-        check_hung("a:hangs,heartbeat=200000,stop=100000");
-}
-
-static void test_hung_and_busy(void) {
-        check_hung("a:spins,heartbeat=200000,stop=100000");
-}
-
-static void test_closes_heartbeat(void) {
-        check_hung("a:closes,heartbeat=200000,stop=100000");
-}
-
-static void test_hung_with_spare(void) {
-        check_hung("a:hangs,heartbeat=200000,stop=100000,spare=1");
-}
-
-static void test_stopped_by_signal(void) {
-        long pid;
-        Run run;
-
-        RUN_START(&run, "a:steady,heartbeat=500000");
-        pid = expect(&run, "^begins a ([0-9]+)");
-        g_assert_cmpint(kill((pid_t)pid, SIGSTOP), ==, 0);
-        expect(&run, "Worker 'a' died: hung: no heartbeat for 500ms, killed");
-        expect(&run, "^begins a ([0-9]+)");
-        run_stop(&run);
-}
-
-static void test_babble_is_ignored(void) {
-        Run run;
-
-        RUN_START(&run, "a:babbles,heartbeat=5000000");
-        expect(&run, "^begins a");
-        command(&run, "show a\n");
-        expect(&run, "^show a running pid=[0-9]+ restarts=0 verdict=pass");
-        run_stop(&run);
-}
-
-/* As many that only compute as keep every processor busy three times over, for three seconds. */
-static void test_starved(void) {
-        unsigned n = 3 * g_get_num_processors();
-        pid_t *hogs = g_new0(pid_t, n);
-        gint64 until;
-        Run run;
-
-        RUN_START(&run, "a:steady,heartbeat=10000000", "b:steady,heartbeat=500000");
-        expect(&run, "^begins");
-        expect(&run, "^begins");
-        until = g_get_monotonic_time() + 3 * G_USEC_PER_SEC;
-        for (unsigned i = 0; i < n; i++) {
-                hogs[i] = fork();
-                if (hogs[i] == 0) {
-                        (void)alarm(10);
-                        while (g_get_monotonic_time() < until)
-                                ;
-                        _exit(0);
-                }
-        }
-        for (unsigned i = 0; i < n; i++)
-                g_assert_cmpint(waitpid(hogs[i], NULL, 0), ==, hogs[i]);
-
-        command(&run, "show a\nshow b\n");
-        expect(&run, "^show a running pid=[0-9]+ restarts=0 verdict=pass");
-        expect(&run, "^show b running pid=[0-9]+ restarts=0 verdict=pass");
-        run_stop(&run);
-        g_free(hogs);
-}
-
-/* Ignores SIGTERM: killed within its time, and the one before it in the order afterwards. */
-static void test_deaf(void) {
-        gint64 before;
-        Run run;
-
-        RUN_START(&run, "b:steady", "a:deaf,stop=200000");
-        expect(&run, "^begins");
-        expect(&run, "^begins");
-        before = g_get_monotonic_time();
-        command(&run, "stop\n");
-        expect(&run, "Worker 'a' did not stop for 200ms$");
-        expect(&run, "^stops b");
-        expect_silence(&run);
-        g_assert_cmpint(g_get_monotonic_time() - before, >=, 200000);
-        g_assert_cmpint(g_get_monotonic_time() - before, <, 10 * G_USEC_PER_SEC);
-        g_assert_cmpint(run_end(&run), ==, 0);
 }
 
 static void test_stops_in_reverse(void) {
@@ -265,81 +116,6 @@ static void test_second_signal(void) {
         g_assert_cmpint(kill(run.pid, SIGTERM), ==, 0);
         expect(&run, "has stopped");
         g_assert_cmpint(run_end(&run), ==, 0);
-}
-
-/* Nobody is told when the last of a group has been reaped, so look again and again. */
-static void expect_no_group(pid_t group) {
-        gint64 until = g_get_monotonic_time() + LIMIT_USEC;
-
-        while (kill(-group, 0) == 0 || errno != ESRCH) {
-                g_assert_cmpint(g_get_monotonic_time(), <, until);
-                (void)poll(NULL, 0, 1);
-        }
-}
-
-/* What a worker has started goes with it. */
-static void test_bomb(void) {
-        long pid;
-        Run run;
-
-        RUN_START(&run, "a:bomb");
-        expect(&run, "^bombed a");
-        run_stop(&run);
-
-        RUN_START(&run, "a:bomb,restart=2");
-        expect(&run, "^bombed a");
-        pid = expect(&run, "^begins a ([0-9]+)");
-        g_assert_cmpint(kill((pid_t)pid, SIGKILL), ==, 0);
-        expect(&run, "Worker 'a' has ended and is not started again: killed by SIGKILL$");
-        expect_no_group((pid_t)pid);
-        g_assert_cmpuint(count(&run, "was taken"), ==, 0);
-        run_stop(&run);
-}
-
-static void test_service_killed(void) {
-        int status;
-        Run run;
-
-        RUN_START(&run, "a:deaf", "b:steady,spare=1", "c:spins");
-        for (unsigned i = 0; i < 3; i++)
-                expect(&run, "^begins");
-        g_assert_cmpint(kill(run.pid, SIGKILL), ==, 0);
-        status = run_end(&run);
-        g_assert_true(WIFSIGNALED(status));
-}
-
-/* The program's SIGCHLD is called for its workers, and that is all: nothing of it is ours. */
-static void check_sigchld(const char *option, const char *text, const char *shown) {
-        long pid;
-        Run run;
-
-        RUN_START(&run, option, "a:steady,restart=1", "b:once,restart=1");
-        expect(&run, "^begins a");
-        expect(&run, "Worker 'b' has ended and is not started again");
-        command(&run, "show a\n");
-        pid = expect(&run, "^show a running pid=([0-9]+)");
-        g_assert_cmpint(kill((pid_t)pid, SIGABRT), ==, 0);
-        expect(&run, text);
-        expect(&run, "Worker 'a' runs again");
-        command(&run, "show a\n");
-        expect(&run, shown);
-        run_stop(&run);
-}
-
-static void test_sigchld_handler(void) {
-        check_sigchld("--sigchld=handler", "Worker 'a' died: killed by SIGABRT",
-                      "^show a .* sigchld=2 reaped=0 ");
-}
-
-static void test_sigchld_reaper(void) {
-        check_sigchld("--sigchld=reap",
-                      "Worker 'a' died: (killed by SIGABRT|ended; its status was taken)",
-                      "^show a .* sigchld=2 ");
-}
-
-static void test_sigchld_ignored(void) {
-        check_sigchld("--sigchld=ignore", "Worker 'a' died: ended; its status was taken",
-                      "^show a running .* sigchld=0 reaped=0 ");
 }
 
 static void test_restart_by_hand(void) {
@@ -369,29 +145,6 @@ static void test_thread(void) {
         RUN_START(&run, "a:once,thread=1,restart=1");
         expect(&run, "Worker 'a' has ended and is not started again: returned");
         run_stop(&run);
-}
-
-/* A thread that hangs cannot be killed: the service ends for it. */
-static void test_thread_hangs(void) {
-        Run run;
-
-        RUN_START(&run, "a:hangs,thread=1,heartbeat=200000");
-        expect(&run, "^begins a");
-        expect(&run, "Worker 'a' hangs: no heartbeat for .*; it is a thread");
-        expect(&run, "not live: a: hangs: no heartbeat for .*, and a thread cannot be killed");
-        g_assert_cmpint(WEXITSTATUS(run_end(&run)), ==, 70);
-}
-
-static void test_thread_does_not_stop(void) {
-        Run run;
-
-        RUN_START(&run, "b:steady", "a:deaf,thread=1,stop=100000");
-        expect(&run, "^begins");
-        expect(&run, "^begins");
-        command(&run, "stop\n");
-        expect(&run, "Worker 'a' does not stop, and a thread cannot be killed for 100ms");
-        expect(&run, "^stops b");
-        g_assert_cmpint(run_end(&run), ==, 0);
 }
 
 /* @dead of a, b, c and d dies: @stopped is the order in which others stop, all restart. */
@@ -474,70 +227,141 @@ static void test_spare_is_replaced(void) {
         g_assert_cmpint(run_end(&run), ==, 0);
 }
 
-static void test_not_a_worker(void) {
-        int status;
+/* A manager that is told all and does nothing, so that a service that is not live is there a while
+ * longer. */
+static int deaf_manager(char **ret_path) {
+        struct sockaddr_un un = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        *ret_path = g_strdup_printf("%s/hale-manager-%d", g_get_tmp_dir(), (int)getpid());
+        (void)g_strlcpy(un.sun_path, *ret_path, sizeof(un.sun_path));
+        g_assert_cmpint(bind(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+        g_setenv("NOTIFY_SOCKET", *ret_path, TRUE);
+        return fd;
+}
+
+/* Beyond help, and helped all the same: by hand it begins again, alone or in a group. */
+static void check_restart_of_failed(const char *option, const char *worker) {
+        char *path;
+        int fd = deaf_manager(&path);
         Run run;
 
-        g_setenv("HALE_WORKER", "a", TRUE);
-        RUN_START(&run, "a:steady");
-        expect(&run, "cannot be the worker that .HALE_WORKER asks for");
-        status = run_end(&run);
-        g_assert_cmpint(WEXITSTATUS(status), ==, 78);
-        g_setenv("HALE_WORKER_FD", "3", TRUE);
-        RUN_START(&run, "a:steady");
-        expect(&run, "cannot be the worker that .HALE_WORKER asks for");
-        g_assert_cmpint(WEXITSTATUS(run_end(&run)), !=, 0);
-        g_unsetenv("HALE_WORKER");
-        g_unsetenv("HALE_WORKER_FD");
+        RUN_START(&run, option, worker, "b:steady");
+        expect(&run, "Worker 'a' is beyond help");
+        expect(&run, "not live: a: restarted 1 times");
+        g_assert_cmpuint(count(&run, "begins a"), ==, 2);
+        expect(&run, "^begins a");
+        expect(&run, "^begins a");
+        command(&run, "restart a\n");
+        expect(&run, "^begins a");
+        run_stop(&run);
+        g_unsetenv("NOTIFY_SOCKET");
+        (void)g_unlink(path);
+        (void)close(fd);
+        g_free(path);
+}
+
+static void test_restart_of_failed(void) {
+        check_restart_of_failed("--sigchld=handler", "a:exits,intensity=1/60000000");
+        check_restart_of_failed("--group=g:1", "a:exits,intensity=1/60000000,grouped=1");
+}
+
+/* By hand also who is never started again by himself, and at once who waits for his turn. */
+static void test_restart_in_group(void) {
+        Run run;
+
+        RUN_START(&run, "--group=g:1", "a:steady,restart=2,grouped=1",
+                  "b:steady,grouped=1,backoff=60000000/60000000");
+        expect(&run, "^begins a");
+        expect(&run, "^begins b");
+        command(&run, "restart a\n");
+        expect(&run, "^begins a");
+        expect(&run, "^begins b");
+        run_stop(&run);
+
+        RUN_START(&run, "--group=g:1", "a:fails,backoff=60000000/60000000,grouped=1",
+                  "b:steady,grouped=1");
+        expect(&run, "Worker 'a' died: .*; starting it again in ");
+        for (unsigned i = 0; i < 2; i++)
+                expect(&run, "^begins a");
+        command(&run, "restart b\n");
+        expect(&run, "^begins a");
+        run_stop(&run);
+}
+
+/* While it has something to do, its time is its own. */
+static void wait_until_idle(pid_t pid) {
+        char *path = g_strdup_printf("/proc/%d/stat", (int)pid), *text, state = 0;
+        gint64 until = g_get_monotonic_time() + LIMIT_USEC;
+
+        while (state != 'S') {
+                g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+                state = strrchr(text, ')')[2];
+                g_free(text);
+                g_assert_cmpint(g_get_monotonic_time(), <, until);
+        }
+        g_free(path);
+}
+
+/* Stopped and continued, all of it: the time that nobody had is held against nobody. */
+static void test_gap(void) {
+        long pid;
+        Run run;
+
+        RUN_START(&run, "a:lingers,stop=1000000,heartbeat=1000000");
+        pid = expect(&run, "^begins a ([0-9]+)");
+        command(&run, "restart a\n");
+        expect(&run, "^stops a");
+        expect(&run, "a: stopping$");
+        g_assert_cmpint(kill((pid_t)pid, SIGSTOP), ==, 0);
+        wait_until_idle(run.pid);
+        g_assert_cmpint(kill(run.pid, SIGSTOP), ==, 0);
+        (void)poll(NULL, 0, 4000);
+        g_assert_cmpint(kill(run.pid, SIGCONT), ==, 0);
+        g_assert_cmpint(kill((pid_t)pid, SIGCONT), ==, 0);
+        expect(&run, "^lingered a");
+        expect(&run, "^begins a");
+        command(&run, "show a\n");
+        g_assert_cmpuint(count(&run, "did not stop"), ==, 0);
+        g_assert_cmpuint(count(&run, "hangs"), ==, 0);
+        g_assert_cmpuint(count(&run, "was held up"), ==, 0);
+
+        /* Whoever really hangs then is found. */
+        pid = expect(&run, "^show a running pid=([0-9]+)");
+        g_assert_cmpint(kill((pid_t)pid, SIGSTOP), ==, 0);
+        expect(&run, "Worker 'a' died: hung: no heartbeat for 1s, killed");
+        run_stop(&run);
+}
+
+/* It may die as often as it likes: the journal is not flooded, and still says why it ended. */
+static void test_storm(void) {
+        Run run;
+
+        RUN_START(&run, "a:fails,backoff=1/1000,intensity=64/86400000000");
+        expect(&run, "Worker 'a' is beyond help: restarted 64 times");
+        g_assert_cmpuint(count(&run, "Worker 'a'"), <=, 110);
+        (void)run_end(&run);
 }
 
 int main(int argc, char *argv[]) {
-        static const struct {
-                const char *name;
-                GTestFunc test;
-        } tests[] = {
+        static const WorkerTest tests[] = {
+                { "storm", test_storm },
                 { "crash", test_crash },
                 { "crash-with-spare", test_crash_with_spare },
-                { "inherits-nothing", test_inherits_nothing },
                 { "kinds-of-restart", test_kinds_of_restart },
-                { "cannot-start", test_cannot_start },
                 { "escalation", test_escalation },
-                { "storm", test_storm },
                 { "cannot-fill-window", test_cannot_fill_window },
-                { "hung", test_hung },
-                { "hung-and-busy", test_hung_and_busy },
-                { "hung-with-spare", test_hung_with_spare },
-                { "closes-heartbeat", test_closes_heartbeat },
-                { "stopped-by-signal", test_stopped_by_signal },
-                { "babble-is-ignored", test_babble_is_ignored },
-                { "starved", test_starved },
-                { "deaf", test_deaf },
                 { "stops-in-reverse", test_stops_in_reverse },
                 { "second-signal", test_second_signal },
-                { "bomb", test_bomb },
-                { "service-killed", test_service_killed },
-                { "sigchld-handler", test_sigchld_handler },
-                { "sigchld-reaper", test_sigchld_reaper },
-                { "sigchld-ignored", test_sigchld_ignored },
                 { "restart-by-hand", test_restart_by_hand },
                 { "thread", test_thread },
-                { "thread-hangs", test_thread_hangs },
-                { "thread-does-not-stop", test_thread_does_not_stop },
                 { "groups", test_groups },
                 { "ready-gate", test_ready_gate },
                 { "spare-is-replaced", test_spare_is_replaced },
-                { "not-a-worker", test_not_a_worker },
+                { "restart-of-failed", test_restart_of_failed },
+                { "restart-in-group", test_restart_in_group },
+                { "gap", test_gap },
         };
 
-        g_test_init(&argc, &argv, NULL);
-        g_assert_nonnull(g_getenv("WORKER_SERVICE"));
-        (void)signal(SIGPIPE, SIG_IGN);
-
-        for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
-                char *path = g_strconcat("/service/worker/", tests[i].name, NULL);
-
-                g_test_add_func(path, tests[i].test);
-                g_free(path);
-        }
-        return g_test_run();
+        return run_tests(argc, argv, tests, G_N_ELEMENTS(tests));
 }

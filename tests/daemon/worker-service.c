@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A service with workers, as its command line says, for test-worker
+ * A service with workers, as its command line says, for the tests test-worker*
  *
  *     worker-service [--OPTION=VALUE...] NAME:WHAT[,KEY=VALUE...]...
  *
@@ -11,9 +11,9 @@
  *   --drain=USEC
  *   --untidy                 with a blocked signal and a file that would be inherited
  *
- * WHAT is a row of the table of behaviours, KEY one of those of settings[]. It does
- * what is asked of it on stdin: "stop", "restart NAME", "show NAME". All that
- * happens are lines on stdout and stderr.
+ * WHAT is a row of the table in worker-behaviours.c, KEY one of those of settings[]. It does
+ * what is asked of it on stdin: "stop", "restart NAME", "show NAME", "fork", "chroot
+ * FOLDER". All that happens are lines on stdout and stderr.
  */
 
 #include <errno.h>
@@ -25,166 +25,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "worker-service.h"
+
 static hale_service *service;
 static volatile sig_atomic_t n_sigchld, n_reaped;
 
-static void say(const char *what, const char *name) {
-        char line[256];
-        int n = snprintf(line, sizeof(line), "%s %s %d\n", what, name, (int)getpid());
-
-        (void)!write(STDOUT_FILENO, line, (size_t)n);
+hale_service *the_service(void) {
+        return service;
 }
 
-/* Works until it is asked to stop, beating ten times a second. */
-static int steady(hale_worker *worker, void *userdata) {
-        struct pollfd stop = { .fd = hale_worker_get_stop_fd(worker), .events = POLLIN };
-
-        (void)userdata;
-        say("begins", hale_worker_get_name(worker));
-        while (!hale_worker_should_stop(worker)) {
-                (void)hale_worker_beat(worker);
-                (void)poll(&stop, 1, 100);
-        }
-        say("stops", hale_worker_get_name(worker));
-        return 0;
+void drop_the_service(void) {
+        service = hale_service_unref(service);
 }
-
-static int once(hale_worker *worker, void *userdata) {
-        (void)userdata;
-        say("begins", hale_worker_get_name(worker));
-        return 0;
-}
-
-/* Hangs as a thread may, the first time, and comes back from it with an error. */
-static int dozes(hale_worker *worker, void *userdata) {
-        static bool dozed;
-
-        if (dozed)
-                return steady(worker, userdata);
-        dozed = true;
-        say("begins", hale_worker_get_name(worker));
-        (void)poll(NULL, 0, 600);
-        return -EHOSTUNREACH;
-}
-
-static int fails(hale_worker *worker, void *userdata) {
-        (void)userdata;
-        say("begins", hale_worker_get_name(worker));
-        return -EHOSTUNREACH;
-}
-
-static void hang_for_ever(void) {
-        for (;;)
-                (void)pause();
-}
-
-/* Stops beating after a while, and hears nothing. */
-static int hangs(hale_worker *worker, void *userdata) {
-        (void)userdata;
-        (void)signal(SIGTERM, SIG_IGN);
-        say("begins", hale_worker_get_name(worker));
-        for (unsigned i = 0; i < 5; i++) {
-                (void)hale_worker_beat(worker);
-                (void)poll(NULL, 0, 10);
-        }
-        hang_for_ever();
-        return 0;
-}
-
-/* The same, but busy. */
-static int spins(hale_worker *worker, void *userdata) {
-        (void)userdata;
-        say("begins", hale_worker_get_name(worker));
-        (void)hale_worker_beat(worker);
-        for (;;)
-                __asm__ volatile("");
-        return 0;
-}
-
-static int deaf(hale_worker *worker, void *userdata) {
-        (void)userdata;
-        (void)signal(SIGTERM, SIG_IGN);
-        say("begins", hale_worker_get_name(worker));
-        hang_for_ever();
-        return 0;
-}
-
-/* Throws away all that it shares with the service. */
-static int closes(hale_worker *worker, void *userdata) {
-        (void)userdata;
-        say("begins", hale_worker_get_name(worker));
-        for (int fd = 3; fd < 64; fd++)
-                (void)close(fd);
-        hang_for_ever();
-        return 0;
-}
-
-/* Says nonsense to the service, as fast as it can, and then works on. */
-static int babbles(hale_worker *worker, void *userdata) {
-        for (unsigned i = 0; i < 10000; i++)
-                (void)send(hale_worker_get_stop_fd(worker), "RRRRRRRRRRRR", i % 12 + 1,
-                           MSG_DONTWAIT);
-        return steady(worker, userdata);
-}
-
-/* A tree of fifty that ignore SIGTERM, and then works on. */
-static int bomb(hale_worker *worker, void *userdata) {
-        say("begins", hale_worker_get_name(worker));
-        for (unsigned i = 0; i < 50; i++) {
-                pid_t pid = fork();
-
-                if (pid == 0) {
-                        (void)signal(SIGTERM, SIG_IGN);
-                        if (i % 2 && fork() < 0)
-                                _exit(1);
-                        if (hale_worker_beat(worker) >= 0)
-                                say("beat", "of a forked child was taken");
-                        hang_for_ever();
-                }
-        }
-        say("bombed", hale_worker_get_name(worker));
-        return steady(worker, userdata);
-}
-
-static int exits(hale_worker *worker, void *userdata) {
-        (void)userdata;
-        say("begins", hale_worker_get_name(worker));
-        exit(3);
-}
-
-/* What a worker should find when it begins. */
-static int looks(hale_worker *worker, void *userdata) {
-        static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS",
-                                             "HALE_WORKER", "HALE_WORKER_FD" };
-        struct stat status;
-        sigset_t mask;
-        bool clean = true;
-
-        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-                clean = clean && !getenv(names[i]);
-        for (int fd = 3; fd < 256; fd++)
-                clean = clean && (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode));
-        (void)sigprocmask(SIG_SETMASK, NULL, &mask);
-        clean = clean && !sigismember(&mask, SIGTERM) && !sigismember(&mask, SIGUSR2);
-        clean = clean && getpgrp() == getpid() && getenv("KEPT");
-        say(clean ? "clean" : "unclean", hale_worker_get_name(worker));
-        return steady(worker, userdata);
-}
-
-static const struct {
-        const char *name;
-        hale_worker_main_t main;
-} behaviours[] = {
-        { "steady", steady }, { "once", once },   { "fails", fails },     { "hangs", hangs },
-        { "spins", spins },   { "deaf", deaf },   { "closes", closes },   { "bomb", bomb },
-        { "exits", exits },   { "looks", looks }, { "babbles", babbles }, { "dozes", dozes },
-};
 
 static hale_group *group;
 
@@ -215,16 +71,13 @@ static int add_worker(char *text) {
         char *what = strchr(text, ':'), *next, key[32];
         unsigned long a, b;
         hale_worker *worker;
-        int r = -EINVAL;
+        int r;
 
         if (!what)
                 return -EINVAL;
         *what++ = '\0';
         next = strsep(&what, ",");
-        for (size_t i = 0; i < sizeof(behaviours) / sizeof(*behaviours); i++)
-                if (strcmp(behaviours[i].name, next) == 0)
-                        r = hale_service_add_worker(service, &worker, text, behaviours[i].main,
-                                                    NULL);
+        r = hale_service_add_worker(service, &worker, text, find_behaviour(next), NULL);
         while (r >= 0 && (next = strsep(&what, ","))) {
                 a = b = 0;
                 r = sscanf(next, "%31[a-z]=%lu/%lu", key, &a, &b) < 2 ? -EINVAL
@@ -304,6 +157,16 @@ static void show(const char *name) {
                       hale_worker_get_exit_text(worker), hale_probe_get_output(probe));
 }
 
+/* Has all that the service has, and does nothing with it. */
+static void fork_idle(void) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+                for (;;)
+                        (void)pause();
+        (void)dprintf(STDOUT_FILENO, "forked %d\n", (int)pid);
+}
+
 static int on_command(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         char line[128], *command = line, *word, *name;
         ssize_t n = read(fd, line, sizeof(line) - 1);
@@ -317,6 +180,10 @@ static int on_command(sd_event_source *source, int fd, uint32_t revents, void *u
                 name = strchr(word, ' ');
                 if (strcmp(word, "stop") == 0)
                         (void)hale_service_stop(service);
+                else if (strcmp(word, "fork") == 0)
+                        fork_idle();
+                else if (name && strncmp(word, "chroot", 6) == 0)
+                        (void)dprintf(STDOUT_FILENO, "chroot %d\n", chroot(name + 1));
                 else if (name && strncmp(word, "restart", 7) == 0)
                         (void)hale_worker_restart(hale_service_find_worker(service, name + 1));
                 else if (name)

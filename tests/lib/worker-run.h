@@ -2,11 +2,15 @@
 #pragma once
 
 /*
- * A Run of worker-service: its command line, what it says, in whichever order its
- * processes say it, and its end. Defines its functions, because each test is one program
- * of one file.
+ * A Run of worker-service
+ *
+ * Starts the service with workers that its command line describes, tells it what to do and
+ * waits, with a limit, for what it and its workers say. They share the service's
+ * stdout, so its end is proof that all are gone. Defines its functions, because each test is
+ * one program of one file.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
 #include <poll.h>
@@ -29,7 +33,7 @@ typedef struct Run {
         bool ended;
 } Run;
 
-static void run_exec(const char *const arguments[]) {
+G_GNUC_UNUSED static void run_exec(const char *const arguments[]) {
         GPtrArray *argv = g_ptr_array_new();
         const struct rlimit none = {};
 
@@ -168,4 +172,25 @@ G_GNUC_UNUSED static int run_end(Run *run) {
 G_GNUC_UNUSED static void run_stop(Run *run) {
         command(run, "stop\n");
         g_assert_cmpint(run_end(run), ==, 0);
+}
+
+typedef struct WorkerTest {
+        const char *name;
+        GTestFunc test;
+} WorkerTest;
+
+/* The main() of such a test. */
+G_GNUC_UNUSED static int
+run_tests(int argc, char *argv[], const WorkerTest tests[], size_t n_tests) {
+        g_test_init(&argc, &argv, NULL);
+        g_assert_nonnull(g_getenv("WORKER_SERVICE"));
+        (void)signal(SIGPIPE, SIG_IGN);
+
+        for (size_t i = 0; i < n_tests; i++) {
+                char *path = g_strconcat("/service/worker/", tests[i].name, NULL);
+
+                g_test_add_func(path, tests[i].test);
+                g_free(path);
+        }
+        return g_test_run();
 }

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "heal/blame.h"
+#include "heal/fatal.h"
 #include "heal/modules.h"
 #include "heal/symbols.h"
 
@@ -196,6 +197,59 @@ static void test_signal_is_blocked(void) {
         g_assert_cmpint(pthread_sigmask(SIG_UNBLOCK, &set, NULL), ==, 0);
 }
 
+/* The thread sanitizer holds signals back until the next call. */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define CAN_CORRUPT
+#endif
+
+#ifdef CAN_CORRUPT
+/* Hangs, with a frame pointer that leads nowhere, until it has been told, or for some seconds. */
+__attribute__((noinline)) static void hang_corrupted(Heard *heard) {
+        volatile char *space = __builtin_alloca((size_t)getpid() % 16 + 16);
+        guint64 frame = 16, left = G_GUINT64_CONSTANT(20000000000);
+
+        space[0] = 0;
+        __asm__ volatile("xchg %0, %%rbp\n"
+                         "1: dec %1\n\t"
+                         "jz 2f\n\t"
+                         "cmpl $0, (%2)\n\t"
+                         "je 1b\n"
+                         "2: xchg %0, %%rbp"
+                         : "+r"(frame), "+r"(left)
+                         : "r"(&heard->n)
+                         : "memory", "cc");
+}
+
+/* Whoever goes on has not been killed by our looking at him. */
+static void test_corrupted(void) {
+        g_autofree RecorderModules *modules = g_new0(RecorderModules, 1);
+        char text[STACK_TEXT_MAX], function[FUNCTION_LENGTH_MAX];
+        struct sigaction old[2], standard = { .sa_handler = SIG_DFL };
+        RecorderFrames written = {}, last_words = {};
+        Heard heard = {};
+        Blame *blame;
+
+        /* As without a sanitizer. */
+        (void)sigaction(SIGSEGV, &standard, &old[0]);
+        (void)sigaction(SIGBUS, &standard, &old[1]);
+        fatal_install(&last_words, 3);
+        blame = blame_of(&heard, &written, STACK_SIGNAL);
+        blame_expect(blame, BLAME_TICK, clock_now_usec(CLOCK_MONOTONIC));
+        hang_corrupted(&heard);
+
+        g_assert_cmpuint(atomic_load(&heard.n), ==, 1);
+        g_assert_true(heard.has_frames);
+        modules_take(modules);
+        symbols_write(&heard.frames, modules, text, function);
+        g_assert_nonnull(strstr(text, "hang_corrupted"));
+        g_assert_cmpint(last_words.signal, ==, 0);
+        (void)blame_free(blame);
+        fatal_remove();
+        (void)sigaction(SIGSEGV, &old[0], NULL);
+        (void)sigaction(SIGBUS, &old[1], NULL);
+}
+#endif
+
 static void test_only_one(void) {
         Heard heard = {};
         Blame *blame = blame_of(&heard, NULL, 0), *other = NULL;
@@ -222,6 +276,9 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/heal/blame/no-wakeups", test_no_wakeups);
         g_test_add_func("/heal/blame/signal-is-taken", test_signal_is_taken);
         g_test_add_func("/heal/blame/signal-is-blocked", test_signal_is_blocked);
+#ifdef CAN_CORRUPT
+        g_test_add_func("/heal/blame/corrupted", test_corrupted);
+#endif
         g_test_add_func("/heal/blame/only-one", test_only_one);
         return g_test_run();
 }

@@ -6,9 +6,11 @@
  */
 
 #include <glib.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,6 +46,45 @@ static void die_by_kill(void) {
         __asm__ volatile(""); /* or the call would take our place on the stack */
 }
 
+#ifdef __x86_64__
+/* The frame pointer leads nowhere: so does the stack, to whoever follows it. */
+__attribute__((noinline)) static void die_corrupted(void) {
+        volatile char *space = __builtin_alloca((size_t)getpid() % 16 + 16);
+
+        space[0] = 0;
+        __asm__ volatile("mov $16, %%rbp\n\tmovl $0, 0" : : : "memory");
+}
+#endif
+
+static pthread_barrier_t together;
+
+__attribute__((noinline)) static void *die_in_thread(void *data) {
+        (void)data;
+        (void)pthread_barrier_wait(&together);
+        die_by_fault();
+        return NULL;
+}
+
+__attribute__((noinline)) static void die_together(void) {
+        pthread_t threads[7];
+
+        (void)pthread_barrier_init(&together, NULL, G_N_ELEMENTS(threads) + 1);
+        for (gsize i = 0; i < G_N_ELEMENTS(threads); i++)
+                (void)pthread_create(&threads[i], NULL, die_in_thread, NULL);
+        (void)die_in_thread(NULL);
+}
+
+/* It is our child that dies. */
+static void die_forked(void) {
+        int status = 0;
+        pid_t pid = fork();
+
+        if (pid == 0)
+                abort();
+        (void)waitpid(pid, &status, 0);
+        _exit(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? 33 : 1);
+}
+
 static int ready_fd;
 
 static void wait_for_death(void) {
@@ -60,18 +101,6 @@ static void take_over_first(void) {
         (void)signal(SIGABRT, on_own);
 }
 
-/* What befalls a fork of the program is not the end of the service. */
-static void die_as_fork(void) {
-        int status = 0;
-        pid_t pid = fork();
-
-        if (pid == 0)
-                die_by_abort();
-        _exit(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT
-                      ? 33
-                      : 34);
-}
-
 typedef struct Row {
         const char *name;
         void (*before)(void);
@@ -79,15 +108,20 @@ typedef struct Row {
         int signal;           /* what it dies of; 0: exits by itself */
         const char *function; /* NULL: nothing is recorded */
         gboolean from_parent;
+        guint n_times; /* of what a race may save */
 } Row;
 
 static const Row rows[] = {
-        { "fault", NULL, die_by_fault, SIGSEGV, "die_by_fault", FALSE },
-        { "abort", NULL, die_by_abort, SIGABRT, "die_by_abort", FALSE },
-        { "kill", NULL, die_by_kill, SIGABRT, "die_by_kill", FALSE },
-        { "from-elsewhere", NULL, wait_for_death, SIGABRT, "wait_for_death", TRUE },
-        { "fork", NULL, die_as_fork, 0, NULL, FALSE },
-        { "own-handler", take_over_first, die_by_kill, 0, NULL, FALSE },
+        { "fault", NULL, die_by_fault, SIGSEGV, "die_by_fault", FALSE, 1 },
+        { "abort", NULL, die_by_abort, SIGABRT, "die_by_abort", FALSE, 1 },
+        { "kill", NULL, die_by_kill, SIGABRT, "die_by_kill", FALSE, 1 },
+        { "from-elsewhere", NULL, wait_for_death, SIGABRT, "wait_for_death", TRUE, 1 },
+        { "own-handler", take_over_first, die_by_kill, 0, NULL, FALSE, 1 },
+        { "forked", NULL, die_forked, 0, NULL, FALSE, 1 },
+        { "together", NULL, die_together, SIGSEGV, "die_in_thread", FALSE, 50 },
+#ifdef __x86_64__
+        { "corrupted", NULL, die_corrupted, SIGSEGV, "die_corrupted", FALSE, 1 },
+#endif
 };
 
 static void in_child(const Row *row, RecorderFrames *place) {
@@ -133,8 +167,7 @@ static void check_stack(const RecorderFrames *frames, const char *expected) {
                 g_error("'%s' is not in:\n%s", expected, text);
 }
 
-static void test_row(gconstpointer data) {
-        const Row *row = data;
+static void check_row(const Row *row) {
         RecorderFrames *place = shared_new(), frames;
         pid_t pid = spawn(row, place);
         int status;
@@ -151,11 +184,51 @@ static void test_row(gconstpointer data) {
                 g_assert_cmpint(WTERMSIG(status), ==, row->signal);
                 g_assert_true(recorder_read_frames(place, RUN, &frames));
                 g_assert_cmpint(frames.signal, ==, row->signal);
-                g_assert_cmpuint(frames.n_frames, >, 1);
+                g_assert_cmpuint(frames.n_frames, >, 0);
                 g_assert_cmpuint(frames.usec, >, 0);
                 if (row->from_parent)
                         g_assert_cmpint(frames.sender, ==, getpid());
                 check_stack(&frames, row->function);
+        }
+        (void)munmap(place, sizeof(*place));
+}
+
+static void test_row(gconstpointer data) {
+        const Row *row = data;
+
+        for (guint i = 0; i < row->n_times; i++)
+                check_row(row);
+}
+
+/* Whoever looks at the second one, a core dump or a debugger, sees the first. */
+static void test_siginfo(void) {
+        RecorderFrames *place = shared_new();
+        siginfo_t first = {}, last = {};
+        guint n = 0;
+        int status;
+        pid_t pid;
+
+        pid = fork();
+        g_assert_cmpint(pid, >=, 0);
+        if (pid == 0) {
+                if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+                        _exit(77);
+                in_child(&rows[0], place);
+        }
+        while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+                g_assert_cmpint(ptrace(PTRACE_GETSIGINFO, pid, NULL, &last), ==, 0);
+                if (n++ == 0)
+                        first = last;
+                g_assert_cmpint(ptrace(PTRACE_CONT, pid, NULL, WSTOPSIG(status)), ==, 0);
+        }
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+                g_test_skip("nobody may be traced here");
+        } else {
+                g_assert_true(WIFSIGNALED(status));
+                g_assert_cmpuint(n, ==, 2);
+                g_assert_cmpint(first.si_code, ==, SEGV_ACCERR);
+                g_assert_cmpint(last.si_code, ==, SEGV_ACCERR);
+                g_assert_true(last.si_addr && last.si_addr == first.si_addr);
         }
         (void)munmap(place, sizeof(*place));
 }
@@ -189,6 +262,7 @@ int main(int argc, char *argv[]) {
                 g_test_add_data_func(path, &rows[i], test_row);
                 g_free(path);
         }
+        g_test_add_func("/heal/fatal/siginfo", test_siginfo);
         g_test_add_func("/heal/fatal/remove", test_remove);
         return g_test_run();
 }

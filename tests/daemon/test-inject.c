@@ -113,12 +113,12 @@ static void test_fail_probe(void) {
                 turn_until(service,
                            manager_last(&manager, "STATUS=REHEARSAL (fail-probe asked, fail-probe "
                                                   "pushed): not ready: asked: ")));
+        manager_forget(&manager);
 
         g_assert_true(turn_until(service, !hale_service_is_rehearsing(service)));
         g_assert_true(turn_until(service, hale_service_is_ready(service)));
         (void)hale_probe_pass(pushed, "well");
         g_assert_cmpint(hale_probe_get_verdict(pushed), ==, HALE_PASS);
-        manager_forget(&manager);
         g_assert_true(turn_until(service, manager_count(&manager, "STATUS=ready") > 0));
         hale_service_unref(service);
         manager_done(&manager);

@@ -190,7 +190,9 @@ int hale_worker_set_stop_usec(hale_worker *worker, uint64_t stop_usec);
 
 /*
  * With @spare not 0, a second process waits in hale_service_run() and takes over
- * when the first has died. There is never more than one at work.
+ * when the first has died. There is never more than one at work. What main() has read
+ * in it is as old as it is: it is replaced after a reload (hale_service_on_reload()), and
+ * hale_worker_restart() starts a new process instead.
  */
 int hale_worker_set_spare(hale_worker *worker, int spare);
 

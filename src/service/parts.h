@@ -101,3 +101,4 @@ void service_workers_stopped(hale_service *service);                   /* the la
 void service_workers_kill(hale_service *service);
 void service_workers_done(hale_service *service);
 void service_workers_forgive(hale_service *service);
+void service_workers_renew_spares(hale_service *service);

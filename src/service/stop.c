@@ -156,6 +156,8 @@ static void reload_finish(hale_service *service, int result) {
         else
                 (void)journal_send(&service->journal, MESSAGE_RELOAD_DONE, NULL, 0,
                                    "Service '%s' has reloaded", service->name);
+        if (result >= 0)
+                service_workers_renew_spares(service);
 
         /* A unit that has said RELOADING=1 hangs there until it hears READY=1, whatever came of
          * it; before the first READY=1 that one will do. */

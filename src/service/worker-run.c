@@ -390,6 +390,7 @@ _public_ int hale_worker_restart(hale_worker *worker) {
 
         restart_forgive(&worker->restart);
         worker_gate_live(worker, false);
+        worker_spare_renew(worker);
         worker->again = true;
         if (worker_is_bound(worker)) {
                 if (worker->state == HALE_WORKER_FAILED)

@@ -105,6 +105,33 @@ void worker_spare_end(hale_worker *worker) {
         process_kill(worker->spare.process, REASON_ENDED, 0);
 }
 
+/* It has run main() with what was true then: after a reload, or for a start that somebody asked
+ * for, that is out of date. */
+void worker_spare_renew(hale_worker *worker) {
+        Spare *spare = &worker->spare;
+
+        if (!spare->wanted || !process_is_alive(spare->process))
+                return;
+
+        worker_spare_disarm(worker);
+        if (worker_spare_has_taken(worker))
+                return;
+
+        spare->ready = false;
+        spare->stale = true;
+        process_kill(spare->process, REASON_ENDED, 0);
+}
+
+void service_workers_renew_spares(hale_service *service) {
+        hale_worker *worker;
+
+        if (!service->workers)
+                return;
+
+        TAILQ_FOREACH (worker, &service->workers->list, link)
+                worker_spare_renew(worker);
+}
+
 void worker_spare_heard(hale_worker *worker, ProcessWord word) {
         Spare *spare = &worker->spare;
 
@@ -112,6 +139,9 @@ void worker_spare_heard(hale_worker *worker, ProcessWord word) {
                 spare->runs = true;
                 return;
         }
+
+        if (spare->stale)
+                return;
 
         spare->ready = true;
         worker_spare_arm(worker);
@@ -121,14 +151,16 @@ void worker_spare_heard(hale_worker *worker, ProcessWord word) {
 void worker_spare_gone(hale_worker *worker) {
         hale_service *service = worker->service;
         Spare *spare = &worker->spare;
+        bool stale = spare->stale;
 
-        spare->ready = spare->runs = false;
+        spare->ready = spare->runs = spare->stale = false;
         if (service->state != SERVICE_RUNNING || worker->state == HALE_WORKER_ENDED ||
             worker->state == HALE_WORKER_FAILED)
                 return;
 
         worker_set_timer(worker, &spare->timer,
-                         usec_add(service_now(), backoff_next(&spare->backoff, &service->random)));
+                         usec_add(service_now(),
+                                  stale ? 0 : backoff_next(&spare->backoff, &service->random)));
 }
 
 void worker_spare_due(void *userdata) {

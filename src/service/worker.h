@@ -31,6 +31,7 @@ typedef struct Spare {
         bool wanted;
         bool ready; /* it waits for its turn */
         bool runs;  /* and has taken it, before we knew that the other is dead */
+        bool stale; /* and is on its way out for that */
         uint32_t generation;
         Backoff backoff;
         Timer timer;
@@ -146,6 +147,7 @@ bool worker_spare_use(hale_worker *worker);
 void worker_spare_promote(hale_worker *worker);
 void worker_spare_disarm(hale_worker *worker);
 void worker_spare_end(hale_worker *worker);
+void worker_spare_renew(hale_worker *worker);
 void worker_spare_heard(hale_worker *worker, ProcessWord word);
 void worker_spare_gone(hale_worker *worker);
 void worker_spare_due(void *userdata);

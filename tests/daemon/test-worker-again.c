@@ -143,6 +143,65 @@ static void test_thread_comes_back(void) {
         manager_close(manager);
 }
 
+/* The child of the service that is neither of the two; 0 if there is none (yet). */
+static pid_t other_child(const Run *run, pid_t first, pid_t second) {
+        char *path = g_strdup_printf("/proc/%d/task/%d/children", (int)run->pid, (int)run->pid);
+        char *text = NULL, **pids;
+        pid_t found = 0;
+
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        pids = g_strsplit(text, " ", -1);
+        for (char **word = pids; *word; word++) {
+                pid_t pid = (pid_t)g_ascii_strtoll(*word, NULL, 10);
+
+                if (pid != 0 && pid != first && pid != second)
+                        found = pid;
+        }
+        g_strfreev(pids);
+        g_free(text);
+        g_free(path);
+        return found;
+}
+
+static pid_t wait_for_other_child(const Run *run, pid_t first, pid_t second) {
+        gint64 until = g_get_monotonic_time() + LIMIT_USEC;
+        pid_t pid;
+
+        while ((pid = other_child(run, first, second)) == 0) {
+                g_assert_cmpint(g_get_monotonic_time(), <, until);
+                (void)poll(NULL, 0, 5);
+        }
+        return pid;
+}
+
+/* What waits is not older than the last reload, nor what begins than the restart. */
+static void test_spare_is_renewed(void) {
+        int manager = manager_open();
+        pid_t first, second, spare;
+        Run run;
+
+        RUN_START(&run, "a:steady,spare=1");
+        first = (pid_t)expect(&run, "^begins a ([0-9]+)");
+        spare = wait_for_other_child(&run, first, 0);
+
+        g_assert_cmpint(kill(run.pid, SIGHUP), ==, 0);
+        expect(&run, "has reloaded");
+        (void)wait_for_other_child(&run, first, spare);
+        g_assert_cmpint(kill(first, SIGKILL), ==, 0);
+        second = (pid_t)expect(&run, "^begins a ([0-9]+)");
+        g_assert_cmpint(second, !=, spare);
+
+        spare = wait_for_other_child(&run, second, first);
+        command(&run, "restart a\n");
+        expect(&run, "^stops a");
+        g_assert_cmpint(expect(&run, "^begins a ([0-9]+)"), !=, spare);
+
+        command(&run, "show a\n");
+        expect(&run, "^show a running ");
+        run_stop(&run);
+        manager_close(manager);
+}
+
 int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
         g_assert_nonnull(g_getenv("WORKER_SERVICE"));
@@ -152,5 +211,6 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/service/worker/stop-in-group-restart", test_stop_in_group_restart);
         g_test_add_func("/service/worker/ended-badly-and-gap", test_ended_badly_and_gap);
         g_test_add_func("/service/worker/thread-comes-back", test_thread_comes_back);
+        g_test_add_func("/service/worker/spare-is-renewed", test_spare_is_renewed);
         return g_test_run();
 }

@@ -73,29 +73,62 @@ static int amqp_tell(hale_link *link, const char *what, const char *text) {
         return hale_link_down(link, "%s: %s", what, text);
 }
 
-/* What came of a call: 0, or HALE_REPORTED. */
-static int amqp_reply(hale_link *link, const char *what, amqp_rpc_reply_t reply) {
-        const amqp_connection_close_t *close;
+/* What the broker said as it ended the connection, after @what it did by that. */
+static int amqp_tell_close(hale_link *link, const char *what, const amqp_method_t *method) {
+        const amqp_connection_close_t *close = method->decoded;
 
+        if (method->id != AMQP_CONNECTION_CLOSE_METHOD)
+                return amqp_tell(link, what, "the server refused");
+
+        return hale_link_down(link, "%s: %u %.*s", what, close->reply_code,
+                              (int)MIN(close->reply_text.len, 200U),
+                              (const char *)close->reply_text.bytes);
+}
+
+/* What came of logging in: 0, or HALE_REPORTED. */
+static int amqp_let_in(hale_link *link, amqp_rpc_reply_t reply) {
         switch (reply.reply_type) {
         case AMQP_RESPONSE_NORMAL:
                 return 0;
 
         case AMQP_RESPONSE_LIBRARY_EXCEPTION:
-                return amqp_tell(link, what, amqp_error_string2(reply.library_error));
+                return amqp_tell(link, "not let in", amqp_error_string2(reply.library_error));
 
         case AMQP_RESPONSE_SERVER_EXCEPTION:
-                if (reply.reply.id != AMQP_CONNECTION_CLOSE_METHOD)
-                        return amqp_tell(link, what, "the server refused");
-
-                close = reply.reply.decoded;
-                return hale_link_down(link, "%s: %u %.*s", what, close->reply_code,
-                                      (int)MIN(close->reply_text.len, 200U),
-                                      (const char *)close->reply_text.bytes);
+                return amqp_tell_close(link, "not let in", &reply.reply);
 
         default:
-                return amqp_tell(link, what, "no reply");
+                return amqp_tell(link, "not let in", "no reply");
         }
+}
+
+/* What came of a question: 0, or HALE_REPORTED. */
+static int amqp_answered(hale_link *link, amqp_rpc_reply_t reply) {
+        switch (reply.reply_type) {
+        case AMQP_RESPONSE_NORMAL:
+                return 0;
+
+        case AMQP_RESPONSE_LIBRARY_EXCEPTION:
+                /* An alarm is told only to who has asked for it, which would put frames that the
+                 * program does not expect among its own. */
+                if (reply.library_error == AMQP_STATUS_TIMEOUT)
+                        return amqp_tell(link, "no answer",
+                                         "timed out (a broker that runs short of memory or disk "
+                                         "does not listen to those who publish)");
+                return amqp_tell(link, "no answer", amqp_error_string2(reply.library_error));
+
+        case AMQP_RESPONSE_SERVER_EXCEPTION:
+                return amqp_tell_close(link, "the broker closed the connection", &reply.reply);
+
+        default:
+                return amqp_tell(link, "no answer", "no reply");
+        }
+}
+
+/* librabbitmq keeps to itself which error of a socket it was. */
+static const char *connect_error(int error) {
+        return error == AMQP_STATUS_SOCKET_ERROR ? "connection refused, or not reachable"
+                                                 : amqp_error_string2(error);
 }
 
 static int amqp_log_in(Amqp *self, hale_link *link) {
@@ -113,15 +146,14 @@ static int amqp_log_in(Amqp *self, hale_link *link) {
         r = amqp_socket_open_noblock(socket, info->host, info->port, &wait);
         if (r < 0)
                 return hale_link_down(link, "%s, port %d: %s", info->host, info->port,
-                                      amqp_error_string2(r));
+                                      connect_error(r));
 
         (void)hale_link_tune_socket(amqp_get_sockfd(self->connection));
         (void)amqp_set_handshake_timeout(self->connection, &login);
         (void)amqp_set_rpc_timeout(self->connection, &reply);
-        return amqp_reply(link, "not let in",
-                          amqp_login(self->connection, info->vhost, AMQP_DEFAULT_MAX_CHANNELS,
-                                     FRAME_MAX, HEARTBEAT_SEC, AMQP_SASL_METHOD_PLAIN, info->user,
-                                     info->password));
+        return amqp_let_in(link, amqp_login(self->connection, info->vhost,
+                                            AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX, HEARTBEAT_SEC,
+                                            AMQP_SASL_METHOD_PLAIN, info->user, info->password));
 }
 
 static int amqp_open(hale_link *link, void *userdata) {
@@ -148,12 +180,11 @@ static int amqp_ask(Amqp *self, hale_link *link) {
         int r;
 
         (void)amqp_channel_open(self->connection, channel);
-        r = amqp_reply(link, "no answer", amqp_get_rpc_reply(self->connection));
+        r = amqp_answered(link, amqp_get_rpc_reply(self->connection));
         if (r != 0)
                 return r;
 
-        r = amqp_reply(link, "no answer",
-                       amqp_channel_close(self->connection, channel, AMQP_REPLY_SUCCESS));
+        r = amqp_answered(link, amqp_channel_close(self->connection, channel, AMQP_REPLY_SUCCESS));
         amqp_maybe_release_buffers_on_channel(self->connection, channel);
         return r;
 }

@@ -15,6 +15,9 @@
  * librabbitmq blocks, so that it connects, asks and closes in hale's pool, and the connection
  * is lent to one thread at a time. Heartbeats are agreed upon (60 s); what hale asks now
  * and then, by opening and closing a channel, keeps them going. link.h says the rest.
+ *
+ * A broker that runs short of memory or disk listens no more to connections that publish, so that
+ * such a link gets no answer and goes down; a new connection is served until it publishes.
  */
 
 #include "hale/link.h"

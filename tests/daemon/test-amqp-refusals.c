@@ -120,6 +120,7 @@ static void test_no_vhost(void) {
         lab_add(&lab, hale_amqp_add, url);
         lab_start(&lab);
         lab_falls(&lab, "not let in: 530 NOT_ALLOWED - vhost shop not found");
+        lab_lasts(&lab);
         order(&lab, "add_vhost", "shop");
         order(&lab, "set_permissions", "-p", "shop", "guest", ".*", ".*", ".*");
         lab_heals(&lab);
@@ -137,6 +138,7 @@ static void test_no_rights(void) {
         lab_start(&lab);
         lab_falls(&lab,
                   "not let in: 530 NOT_ALLOWED - access to vhost '/' refused for user 'clerk'");
+        lab_lasts(&lab);
         order(&lab, "set_permissions", "clerk", "none", "none", "none");
         lab_heals(&lab);
 

@@ -116,6 +116,7 @@ static void test_too_many(void) {
         lab_mark(&lab);
         take_all(others, 1); /* the loop does not turn: the link comes later */
         lab_falls(&lab, "FATAL:  sorry, too many clients already");
+        lab_lasts(&lab);
         for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
                 PQfinish(others[i]);
         lab_heals(&lab);
@@ -130,6 +131,7 @@ static void test_no_database(void) {
         lab_add(&lab, hale_postgres_add, text);
         lab_start(&lab);
         lab_falls(&lab, "FATAL:  database \"shop\" does not exist");
+        lab_lasts(&lab);
         tell(admin, "CREATE DATABASE shop STRATEGY file_copy");
         lab_heals(&lab);
 
@@ -157,6 +159,7 @@ static void test_demands_tls(void) {
         cut_all(admin);
         lab_falls(&lab, "no pg_hba.conf entry for host \"127.0.0.1\", user \"orders\", "
                         "database \"postgres\", no encryption");
+        lab_lasts(&lab);
         data_file("pg_hba.conf", before);
         tell(admin, "SELECT pg_reload_conf()");
         lab_heals(&lab);

@@ -88,6 +88,7 @@ static void test_too_many(void) {
         lab_mark(&lab);
         tell(admin, "CLIENT KILL TYPE normal SKIPME yes", "");
         lab_falls(&lab, "max number of clients reached");
+        lab_lasts(&lab);
         tell(admin, "CONFIG SET maxclients 100", "OK");
         lab_heals(&lab);
         redisFree(admin);
@@ -105,6 +106,7 @@ static void test_password_changed(void) {
         lab_mark(&lab);
         tell(admin, "CLIENT KILL TYPE normal SKIPME yes", "");
         lab_falls(&lab, "NOAUTH Authentication required");
+        lab_lasts(&lab);
         require(admin, "");
         lab_heals(&lab);
         lab_done(&lab);
@@ -150,6 +152,7 @@ static void test_read_only(void) {
         lab_mark(&lab);
         tell(admin, "CONFIG SET replica-serve-stale-data no", "OK");
         lab_falls(&lab, "MASTERDOWN Link with MASTER is down");
+        lab_lasts(&lab);
         tell(admin, "REPLICAOF NO ONE", "OK");
         lab_heals(&lab);
         redisFree(admin);

@@ -129,6 +129,13 @@ G_GNUC_UNUSED static void lab_falls(Lab *lab, const char *reason) {
         g_assert_true(lab_until(lab, !hale_service_is_ready(lab->service)));
 }
 
+/* The cause lasts a little, and the link does not storm the server. */
+G_GNUC_UNUSED static void lab_lasts(Lab *lab) {
+        lab_turn_for(lab, 2 * LAB_WAIT_USEC);
+        g_assert_false(hale_link_is_up(lab->link));
+        lab_check_attempts(lab);
+}
+
 /* The cause has ended at @ended_usec. */
 G_GNUC_UNUSED static void lab_heals_since(Lab *lab, gint64 ended_usec) {
         gint64 back;

@@ -14,6 +14,7 @@
 
 #include "lib/manager.h"
 
+/* Static in each test: a thread that has outlived it may look at it still. */
 typedef struct Stubborn {
         hale_worker *worker;
         atomic_int n_begun, restart_result;
@@ -57,7 +58,7 @@ static hale_service *start(Stubborn *self, Manager *manager) {
 
 /* A restart that cannot be is a lost worker, until it is there after all. */
 static void test_does_not_stop(void) {
-        Stubborn self;
+        static Stubborn self;
         Manager manager;
         hale_service *service = start(&self, &manager);
 
@@ -71,7 +72,7 @@ static void test_does_not_stop(void) {
                                 "t: does not stop for 50ms, and a thread cannot be killed"));
 
         atomic_store(&self.let_go, 1);
-        g_assert_true(turn_until(service, atomic_load(&self.n_begun) == 2));
+        g_assert_true(turn_until(service, atomic_load(&self.n_begun) >= 2));
         g_assert_true(turn_until(service, hale_service_is_live(service)));
         hale_worker_unref(self.worker);
         hale_service_unref(service);
@@ -80,7 +81,7 @@ static void test_does_not_stop(void) {
 
 /* Its service is gone, it goes on, and so does whoever holds the worker. */
 static void test_outlives(void) {
-        Stubborn self;
+        static Stubborn self;
         Manager manager;
         hale_service *service = start(&self, &manager);
 

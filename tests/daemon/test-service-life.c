@@ -172,6 +172,7 @@ static void test_maintenance(void) {
 
         g_assert_cmpint(hale_service_start(service), ==, 0);
         g_assert_true(turn_until(service, hale_service_is_ready(service)));
+        manager_forget(&manager);
 
         g_assert_cmpint(hale_service_set_maintenance(service, UINT64_MAX, "new disk\nREADY=1"), ==,
                         0);
@@ -179,12 +180,13 @@ static void test_maintenance(void) {
         g_assert_cmpint(hale_service_get_phase(service), ==, HALE_MAINTENANCE);
         g_assert_true(hale_service_is_live(service));
 
-        /* Pings go on: it is well, only closed. */
-        manager_forget(&manager);
-        g_assert_true(turn_until(service, manager_count(&manager, "WATCHDOG=1") >= 2));
         g_assert_true(
                 turn_until(service,
                            manager_count(&manager, "STATUS=maintenance: new disk READY=1") == 1));
+
+        /* Pings go on: it is well, only closed. */
+        manager_forget(&manager);
+        g_assert_true(turn_until(service, manager_count(&manager, "WATCHDOG=1") >= 2));
 
         g_assert_cmpint(hale_service_set_maintenance(service, 0, NULL), ==, 0);
         g_assert_true(turn_until(service, hale_service_is_ready(service)));

@@ -144,15 +144,16 @@ static void test_hang_loop(void) {
         gint64 longest = 0, before;
 
         run(service);
-        g_assert_cmpint(hale_service_inject_fault(service, "hang-loop", "", SECOND), ==, 0);
+        g_assert_cmpint(hale_service_inject_fault(service, "hang-loop", "", 2 * SECOND), ==, 0);
         manager_forget(&manager);
         while (hale_service_is_rehearsing(service)) {
                 before = g_get_monotonic_time();
                 g_assert_cmpint(sd_event_run(hale_service_get_event(service), 20000), >=, 0);
                 longest = MAX(longest, g_get_monotonic_time() - before);
         }
-        g_assert_cmpint(longest, >=, (gint64)(SECOND * 9 / 10));
-        g_assert_cmpint(longest, <, (gint64)(10 * SECOND));
+        /* To the end of the fault, from whenever the loop first had a processor. */
+        g_assert_cmpint(longest, >=, (gint64)SECOND);
+        g_assert_cmpint(longest, <, LIMIT_USEC);
         g_assert_true(turn_until(service, manager_count(&manager, "WATCHDOG=1") > 0));
         hale_service_unref(service);
         manager_done(&manager);
@@ -175,14 +176,15 @@ static void test_leak(void) {
 
         run(service);
         before = resident();
-        g_assert_cmpint(hale_service_inject_fault(service, "leak", "32M", 2 * SECOND), ==, 0);
+        g_assert_cmpint(hale_service_inject_fault(service, "leak", "32M", 600 * SECOND), ==, 0);
         g_assert_true(turn_until(service, resident() >= before + (30 << 20)));
-        g_assert_true(hale_service_is_rehearsing(service));
-        g_assert_true(turn_until(service, !hale_service_is_rehearsing(service)));
 
-        /* The limit of the amount is one: it has stopped there. (What is freed the sanitizer keeps
-         * for a while.) */
+        /* The limit of the amount is one: it stops there. */
+        turn_for(service, SECOND);
+        g_assert_true(hale_service_is_rehearsing(service));
         g_assert_cmpuint(resident(), <, before + (64 << 20));
+        g_assert_cmpint(hale_service_stop(service), ==, 0);
+        g_assert_false(hale_service_is_rehearsing(service));
         hale_service_unref(service);
         manager_done(&manager);
 }
@@ -204,7 +206,7 @@ static void test_cut_link(void) {
         g_assert_cmpint(hale_service_add_link(service, &link, "db", &ops, &n_opened), ==, 0);
         run(service);
         g_assert_true(hale_link_is_up(link));
-        g_assert_cmpint(hale_service_inject_fault(service, "cut-link", "db", 2 * SECOND), ==, 0);
+        g_assert_cmpint(hale_service_inject_fault(service, "cut-link", "db", 4 * SECOND), ==, 0);
         g_assert_true(turn_until(service, !hale_link_is_up(link)));
         g_assert_nonnull(strstr(hale_link_get_reason(link), "REHEARSAL"));
         g_assert_true(turn_until(service, n_opened == 2));
@@ -229,10 +231,10 @@ static void test_what_was_told(void) {
         run(service);
         (void)hale_probe_pass(pushed, "as before");
         for (guint i = 0; i < 2; i++) {
-                g_assert_cmpint(hale_service_inject_fault(service, "fail-probe", "db", SECOND / 4),
+                g_assert_cmpint(hale_service_inject_fault(service, "fail-probe", "db", 2 * SECOND),
                                 ==, 0);
                 g_assert_cmpint(hale_service_inject_fault(service, "fail-probe", "pushed",
-                                                          SECOND / 4),
+                                                          2 * SECOND),
                                 ==, 0);
                 g_assert_true(turn_until(service, !hale_service_is_ready(service)));
                 g_assert_true(turn_until(service, hale_probe_get_verdict(pushed) == HALE_FAIL));
@@ -279,10 +281,11 @@ static void test_ends_within(void) {
                                                     &service),
                                 ==, 0);
                 run(service);
-                g_assert_cmpint(hale_service_inject_fault(service, "fail-probe", "asked", SECOND),
+                g_assert_cmpint(hale_service_inject_fault(service, "fail-probe", "asked",
+                                                          600 * SECOND),
                                 ==, 0);
-                g_assert_cmpint(hale_service_inject_fault(service, "cut-link", "db", SECOND), ==,
-                                0);
+                g_assert_cmpint(hale_service_inject_fault(service, "cut-link", "db", 600 * SECOND),
+                                ==, 0);
                 for (gint64 limit = g_get_monotonic_time() + LIMIT_USEC;
                      service && hale_service_get_phase(service) != HALE_STOPPING;) {
                         g_assert_cmpint(g_get_monotonic_time(), <, limit);

@@ -194,7 +194,8 @@ static void run(Program *program) {
                 if (sd_event_get_state(event) == SD_EVENT_FINISHED)
                         break;
                 g_assert_cmpint(sd_event_run(event, 1000), >=, 0);
-                if (program->service && i == 15 && program->n_acts == 0)
+                if (program->service && i >= 15 && program->n_acts == 0 &&
+                    hale_link_is_up(program->link))
                         (void)hale_link_down(program->link, "so that it closes");
                 if (program->way == LATER && program->service && i % 3 == 2)
                         (void)hale_link_up(program->link);

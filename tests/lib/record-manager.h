@@ -102,6 +102,7 @@ static void manager_start(Manager *manager, const char *mode) {
         g_assert_nonnull(g_getenv("RECORDER_SERVICE"));
         g_assert_cmpint(manager->pid, ==, 0);
         manager->ready = FALSE;
+        manager->pinged_usec = g_get_monotonic_time();
         manager->pid = fork();
         g_assert_cmpint(manager->pid, >=, 0);
         if (manager->pid == 0)

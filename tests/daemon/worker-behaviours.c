@@ -60,7 +60,7 @@ static int dozes(hale_worker *worker, void *userdata) {
                 return steady(worker, userdata);
         dozed = true;
         say("begins", hale_worker_get_name(worker));
-        (void)poll(NULL, 0, 600);
+        (void)poll(NULL, 0, 2000);
         return -EHOSTUNREACH;
 }
 

@@ -129,8 +129,9 @@ static void test_no_wakeups(void) {
         Heard heard = {};
         Blame *blame = blame_of(&heard, NULL, STACK_SIGNAL);
         guint64 until = clock_now_usec(CLOCK_MONOTONIC) + PATIENCE_USEC;
+        guint64 last;
         gint64 before;
-        guint n_turns = 0;
+        guint n_turns = 0, n_starved = 0;
 
         /* Until it has begun and sleeps: nothing more is counted. */
         while ((before = wakeups_of("hale-blame")) < 1 ||
@@ -141,20 +142,26 @@ static void test_no_wakeups(void) {
                 (void)sched_yield();
         before = wakeups_of("hale-blame");
 
-        until = clock_now_usec(CLOCK_MONOTONIC) + 10 * LIMIT_USEC;
+        last = clock_now_usec(CLOCK_MONOTONIC);
+        until = last + 10 * LIMIT_USEC;
         for (guint64 now; (now = clock_now_usec(CLOCK_MONOTONIC)) < until; n_turns++) {
+                n_starved += now - last >= LIMIT_USEC / 2;
+                last = now;
                 blame_expect(blame, BLAME_TICK, now + LIMIT_USEC / 10);
                 blame_expect(blame, BLAME_WATCH, now + LIMIT_USEC);
                 (void)sched_yield();
         }
         blame_expect(blame, BLAME_TICK, USEC_NEVER);
         blame_expect(blame, BLAME_WATCH, USEC_NEVER);
-        g_assert_cmpuint(n_turns, >, 10);
-
-        /* A machine under load may starve us for longer than the limit: then once or twice. */
-        g_assert_cmpint(wakeups_of("hale-blame") - before, <=, 2);
+        /* A machine under load may starve us for about the limit: each time it looks, and asks. */
+        g_assert_true(n_turns > 10 || n_starved > 0);
+        g_assert_cmpint(wakeups_of("hale-blame") - before, <=, 2 + 4 * (gint64)n_starved);
         (void)blame_free(blame);
-        g_assert_cmpint(wakeups_of("hale-blame"), ==, -1);
+
+        /* Who has been joined is still in /proc for a moment. */
+        until = clock_now_usec(CLOCK_MONOTONIC) + PATIENCE_USEC;
+        while (wakeups_of("hale-blame") >= 0)
+                g_assert_cmpuint(clock_now_usec(CLOCK_MONOTONIC), <, until);
 }
 
 static void on_own(int number) {

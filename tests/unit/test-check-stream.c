@@ -280,9 +280,9 @@ static void test_second_gets_its_share(void) {
         fill_queue((struct sockaddr *)&in, sizeof(in), fillers);
 
         spec = named_spec(&server, "first-hangs.test");
-        g_assert_cmpint(fixture_ask(&fixture, spec, 600 * USEC_PER_MSEC), ==, HALE_PASS);
-        g_assert_cmpfloat(fixture.result.value, >=, 300);
-        g_assert_cmpfloat(fixture.result.value, <, 600);
+        g_assert_cmpint(fixture_ask(&fixture, spec, 4 * USEC_PER_SEC), ==, HALE_PASS);
+        g_assert_cmpfloat(fixture.result.value, >=, 2000);
+        g_assert_cmpfloat(fixture.result.value, <, 4000);
 
         close_all(fillers);
         close(hole);

@@ -35,6 +35,8 @@ start(Manager *manager, const char *watchdog, int gates, hale_probe_check_t chec
                                                        userdata),
                                 ==, 0);
                 g_assert_cmpint(hale_probe_set_interval_usec(probe, 10000), ==, 0);
+                /* No answer ages while the loop has no processor. */
+                g_assert_cmpint(hale_probe_set_stale_usec(probe, LIMIT_USEC), ==, 0);
                 g_assert_cmpint(hale_probe_set_thresholds(probe, 2, 1), ==, 0);
                 hale_probe_unref(probe);
         }

@@ -14,12 +14,16 @@ if [[ $(show MemoryCurrent) != [0-9]* ]]; then
     echo "1..0 # SKIP no memory controller here"
     exit 0
 fi
+next_run_knows() {
+    health previousRun | grep -e 'reaches the limit in'
+}
+
 sicken leak
 check "systemd restarts it" wait_until 60 is NRestarts 1
 check "because of its exit status, not of a signal" \
-    manager_says 'Main process exited, code=exited, status=70'
+    wait_until 5 manager_says 'Main process exited, code=exited, status=70'
 check "which the journal explains, with what the memory probe said" \
-    journal_has MESSAGE_ID=5a26a46247604d9288d0075fceb526d6 "_SYSTEMD_UNIT=$demo" HALE_PROBE=memory
-check "and the next run knows it" bash -c "grep -q 'reaches the limit in' <<< '$(health previousRun)'"
+    wait_until 5 journal_has MESSAGE_ID=5a26a46247604d9288d0075fceb526d6 "_SYSTEMD_UNIT=$demo" HALE_PROBE=memory
+check "and the next run knows it" wait_until 10 next_run_knows
 check "it was trimmed before" journal_has "_SYSTEMD_UNIT=$demo" HALE_REMEDY=trim
 check "it is ready again" wait_until 10 answers /readyz 200

@@ -36,7 +36,7 @@ check "at 95 % for a minute it ends in order, with its reason" wait_until 90 \
     journal_has MESSAGE_ID=5a26a46247604d9288d0075fceb526d6
 check "and is started anew" wait_until 10 is NRestarts 1
 check "because of its exit status, not of a signal" \
-    manager_says 'Main process exited, code=exited, status=70'
+    wait_until 5 manager_says 'Main process exited, code=exited, status=70'
 
 say "A leak that would reach the limit within seconds is given neither the 30 s nor the minute"
 systemctl stop $demo
@@ -46,9 +46,9 @@ systemctl reset-failed $demo
 systemctl start $demo
 since=$(show ActiveEnterTimestamp)
 check "it ends in order, and is started anew" wait_until 30 is NRestarts 1
-check "after memory was trimmed" \
+check "after memory was trimmed" wait_until 5 \
     journal_has _SYSTEMD_UNIT=$demo HALE_REMEDY=trim --since "$since"
-check "and says how long it would have had" bash -c "journalctl -q -o cat --since '$since' \
+check "and says how long it would have had" wait_until 5 bash -c "journalctl -q -o cat --since '$since' \
     MESSAGE_ID=5a26a46247604d9288d0075fceb526d6 | grep 'it grows, and reaches the limit in'"
 check "because of its exit status, not of a signal" bash -c "! journalctl -q -o cat _PID=1 UNIT=$demo \
     --since '$since' | grep -e 'code=killed' -e 'code=dumped'"

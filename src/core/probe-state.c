@@ -218,7 +218,6 @@ probe_state_take(ProbeState *state, hale_status result, uint64_t now_usec, Probe
                 return;
 
         state->answered_usec = now_usec;
-        state->stale = false;
         state->window = state->window << 1 | (result == HALE_FAIL);
         if (state->n_window < WINDOW_MAX)
                 state->n_window++;
@@ -227,6 +226,11 @@ probe_state_take(ProbeState *state, hale_status result, uint64_t now_usec, Probe
                 probe_state_take_fail(state, now_usec, change);
         else
                 probe_state_take_pass(state, result, now_usec, change);
+
+        /* A first failure says that it can be asked again, and not that it is well: what was closed
+         * for want of an answer stays so until there is a verdict. */
+        if (state->verdict != HALE_UNKNOWN)
+                state->stale = false;
 }
 
 static void probe_state_finish(ProbeState *state,

@@ -47,7 +47,7 @@ typedef struct ProbeState {
         bool active;         /* asked at all: the startup gate has opened for it */
         bool running;        /* a run is under way */
         bool passed_once;    /* ever: what READY=1 waits for, and `startup` */
-        bool stale;          /* verdict is unknown because of age, not for want of a first run */
+        bool stale;          /* verdict is unknown because of age, and not decided since */
         uint32_t generation; /* of the current or last run; a late answer carries an older one */
         unsigned n_fail, n_pass; /* in a row, saturating at the thresholds */
         unsigned n_window;       /* how many bits of @window count */

@@ -83,9 +83,7 @@ static void shadow_take(World *world, SimProbe *probe, hale_status result) {
         if (result == HALE_UNKNOWN)
                 return;
 
-        world->sights[SIGHT_UNSTALE] += shadow->stale;
         shadow->answered_usec = world->now;
-        shadow->stale = false;
         shadow->n_fail = result == HALE_FAIL ? shadow->n_fail + 1 : 0;
         shadow->n_pass = result == HALE_FAIL ? 0 : shadow->n_pass + 1;
         shadow->window = shadow->window << 1 | (result == HALE_FAIL);
@@ -96,6 +94,11 @@ static void shadow_take(World *world, SimProbe *probe, hale_status result) {
                                        shadow->n_fail < probe->health.state.policy.fail_after;
         if (shadow->verdict == HALE_FAIL && verdict != HALE_FAIL)
                 shadow->window = 0;
+        /* A verdict that was lost is found again by the next one, not by the first answer. */
+        if (shadow->stale && verdict != HALE_UNKNOWN) {
+                shadow->stale = false;
+                world->sights[SIGHT_UNSTALE]++;
+        }
         if (verdict == HALE_PASS || verdict == HALE_WARN)
                 shadow->passed_once = true;
         shadow_enter(shadow, verdict);

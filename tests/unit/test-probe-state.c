@@ -224,6 +224,30 @@ static void test_stale(void) {
         g_assert_cmpuint(probe_state_deadline(&state), ==, now + policy.stale_usec);
 }
 
+/* A failure below its threshold is no verdict, and what is closed for want of one stays closed. */
+static void test_stale_until_decided(void) {
+        ProbePolicy policy;
+        uint64_t now = START_USEC;
+        ProbeChange change;
+        ProbeState state;
+
+        probe_policy_default(&policy, HALE_GATE_LIVE, true);
+        policy.fail_after = 2;
+        probe_state_init(&state, &policy, now);
+        probe_state_activate(&state, now, 0, &source);
+        now += policy.stale_usec;
+        g_assert_cmpint(probe_state_tick(&state, now, &source, &change), ==, PROBE_STALE);
+
+        probe_state_push(&state, HALE_UNKNOWN, now, &change);
+        g_assert_true(state.stale);
+        probe_state_push(&state, HALE_FAIL, now, &change);
+        g_assert_true(state.stale);
+        g_assert_cmpint(state.verdict, ==, HALE_UNKNOWN);
+        probe_state_push(&state, HALE_FAIL, now, &change);
+        g_assert_false(state.stale);
+        g_assert_cmpint(state.verdict, ==, HALE_FAIL);
+}
+
 static void test_age(void) {
         ProbePolicy policy = policy_of(3, 1, 0, 0);
         uint64_t now = START_USEC;
@@ -412,6 +436,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/core/probe-state/defaults", test_defaults);
         g_test_add_func("/core/probe-state/timeout", test_timeout);
         g_test_add_func("/core/probe-state/stale", test_stale);
+        g_test_add_func("/core/probe-state/stale-until-decided", test_stale_until_decided);
         g_test_add_func("/core/probe-state/age", test_age);
         g_test_add_func("/core/probe-state/activate-anew", test_activate_anew);
         g_test_add_func("/core/probe-state/pushed-before-activation",

@@ -47,6 +47,7 @@ static unsigned model_window(const Model *model) {
 }
 
 static void model_enter(Model *model, hale_status verdict, uint64_t now) {
+        model->stale = model->stale && verdict == HALE_UNKNOWN;
         if (model->verdict != verdict)
                 model->since_usec = now;
         model->verdict = verdict;
@@ -72,7 +73,6 @@ static void model_take(Model *model, hale_status result, uint64_t now) {
         }
 
         model->answered_usec = now;
-        model->stale = false;
         model->history[model->n_history++] = result == HALE_FAIL ? 'f' : 'p';
 
         if (result == HALE_FAIL) {

@@ -17,7 +17,8 @@ struct Thread {
         const ThreadOps *ops;
         void *owner;
         sd_event_source *source; /* the loop's alone */
-        int done_fd, stop_fd;
+        bool begun;              /* and that it knows of it */
+        int news_fd, stop_fd;
         _Atomic unsigned n_ref; /* the loop's, and the thread's */
 };
 
@@ -25,7 +26,7 @@ static void thread_unref(Thread *thread) {
         if (atomic_fetch_sub(&thread->n_ref, 1) > 1)
                 return;
 
-        (void)fd_close(thread->done_fd);
+        (void)fd_close(thread->news_fd);
         (void)fd_close(thread->stop_fd);
         free(thread);
 }
@@ -37,22 +38,38 @@ static void *thread_main(void *argument) {
 
         atomic_store(&thread->slot.tid, gettid());
         beat_now(&thread->slot);
+        (void)eventfd_write(thread->news_fd, 1);
         atomic_store(&thread->slot.result, ops->work(owner));
         atomic_store(&thread->slot.returned, 1);
-        (void)eventfd_write(thread->done_fd, 1);
+        (void)eventfd_write(thread->news_fd, 1);
         thread_unref(thread);
         ops->release(owner);
         return NULL;
 }
 
-static int on_done(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+/* It has begun, or it is done: but for its last few instructions, which touch only what is
+ * counted. On a starved machine both are seen at once. */
+static int on_news(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Thread *thread = userdata;
+        bool returned;
+        eventfd_t n;
 
-        (void)fd, (void)revents;
+        (void)source, (void)revents;
 
-        /* Done but for its last few instructions, which touch only what is counted. */
-        (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        thread->ops->done(thread->owner, atomic_load(&thread->slot.result));
+        (void)eventfd_read(fd, &n);
+        returned = atomic_load(&thread->slot.returned);
+
+        /* Whoever hears that it has begun may let it go. */
+        atomic_fetch_add(&thread->n_ref, 1);
+        if (!thread->begun) {
+                thread->begun = true;
+                thread->ops->begun(thread->owner);
+        }
+        if (returned && thread->source) {
+                (void)sd_event_source_set_enabled(thread->source, SD_EVENT_OFF);
+                thread->ops->done(thread->owner, atomic_load(&thread->slot.result));
+        }
+        thread_unref(thread);
         return 0;
 }
 
@@ -78,12 +95,12 @@ static int thread_create(Thread *thread) {
 static int thread_prepare(Thread *thread, sd_event *event, int64_t priority) {
         int r;
 
-        thread->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        thread->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         thread->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (thread->done_fd < 0 || thread->stop_fd < 0)
+        if (thread->news_fd < 0 || thread->stop_fd < 0)
                 return -errno;
 
-        r = sd_event_add_io(event, &thread->source, thread->done_fd, EPOLLIN, on_done, thread);
+        r = sd_event_add_io(event, &thread->source, thread->news_fd, EPOLLIN, on_news, thread);
         if (r < 0)
                 return r;
 
@@ -109,7 +126,7 @@ int thread_start(Thread **ret,
         *thread = (Thread){
                 .ops = ops,
                 .owner = owner,
-                .done_fd = -EBADF,
+                .news_fd = -EBADF,
                 .stop_fd = -EBADF,
                 .n_ref = 1,
         };

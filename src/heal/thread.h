@@ -19,7 +19,8 @@ typedef struct Thread Thread;
 
 typedef struct ThreadOps {
         int (*work)(void *owner);              /* in the thread */
-        void (*done)(void *owner, int result); /* on the loop */
+        void (*begun)(void *owner);            /* on the loop: it runs, or has run */
+        void (*done)(void *owner, int result); /* on the loop, after begun() */
         void (*release)(void *owner);          /* in either: the thread needs the owner no more */
 } ThreadOps;
 
@@ -31,7 +32,7 @@ int thread_start(Thread **ret,
                  const ThreadOps *ops,
                  void *owner);
 
-/* From now on done() is not called any more. */
+/* From now on neither begun() nor done() is called any more. */
 void thread_detach(Thread *thread);
 
 /* Lets go, and detaches before if that has not been done: on the loop, unless it has. Never waits.

@@ -39,6 +39,13 @@ static void worker_thread_release(void *owner) {
 
 static void worker_gone(hale_worker *worker, const WorkerExit *end);
 
+static void worker_thread_begun(void *owner) {
+        hale_worker *worker = owner;
+
+        worker_runs(worker);
+        service_settle(worker->service);
+}
+
 static void worker_thread_done(void *owner, int result) {
         hale_worker *worker = owner;
         const WorkerExit end = {
@@ -55,6 +62,7 @@ static void worker_thread_done(void *owner, int result) {
 
 static const ThreadOps worker_thread_ops = {
         .work = worker_work,
+        .begun = worker_thread_begun,
         .done = worker_thread_done,
         .release = worker_thread_release,
 };
@@ -92,8 +100,6 @@ void worker_start(hale_worker *worker) {
         if (r < 0) {
                 worker->start_error = r;
                 worker_set_timer(worker, &worker->timer, service_now());
-        } else if (worker->is_thread) {
-                worker_runs(worker);
         }
 }
 
@@ -319,6 +325,14 @@ static void worker_start_late(hale_worker *worker) {
         if (worker->start_error < 0) {
                 worker->start_error = 0;
                 worker_gone(worker, &end);
+                return;
+        }
+
+        /* The machine has no time for it, and it cannot be killed: it is waited for. */
+        if (worker->is_thread) {
+                worker_tell_late(worker, "did not begin", WORKER_START_USEC, "");
+                worker_set_timer(worker, &worker->timer,
+                                 usec_add(service_now(), WORKER_START_USEC));
                 return;
         }
 

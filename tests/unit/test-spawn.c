@@ -379,7 +379,7 @@ static void test_beat_is_sealed(void) {
 
 typedef struct Owner {
         Thread *thread;
-        bool done;
+        bool begun, done;
         int result;
         _Atomic bool released;
 } Owner;
@@ -392,9 +392,23 @@ static int thread_work(void *data) {
         return atomic_load(&thread_slot(owner->thread)->stop) ? -EINTR : 0;
 }
 
+static int thread_no_work(void *data) {
+        (void)data;
+        return -EHOSTUNREACH;
+}
+
+static void thread_begun(void *data) {
+        Owner *owner = data;
+
+        g_assert_false(owner->begun);
+        g_assert_false(owner->done);
+        owner->begun = true;
+}
+
 static void thread_done(void *data, int result) {
         Owner *owner = data;
 
+        g_assert_true(owner->begun);
         owner->done = true;
         owner->result = result;
 }
@@ -405,6 +419,14 @@ static void thread_release(void *data) {
 
 static const ThreadOps thread_ops = {
         .work = thread_work,
+        .begun = thread_begun,
+        .done = thread_done,
+        .release = thread_release,
+};
+
+static const ThreadOps short_ops = {
+        .work = thread_no_work,
+        .begun = thread_begun,
         .done = thread_done,
         .release = thread_release,
 };
@@ -424,12 +446,28 @@ static void test_thread(void) {
 
         watched_init(&watched);
         g_assert_cmpint(thread_start(&owner.thread, watched.event, 0, &thread_ops, &owner), ==, 0);
+        g_assert_false(owner.begun);
+        turn_until(&watched, &owner.begun);
         thread_ask(owner.thread);
         turn_until(&watched, &owner.done);
         g_assert_cmpint(owner.result, ==, -EINTR);
         owner.thread = thread_free(owner.thread);
         wait_for_release(&owner);
         g_assert_null(thread_free(NULL));
+        watched_done(&watched);
+}
+
+/* It is done before the loop looks: both are told, one after the other. */
+static void test_thread_is_short(void) {
+        Owner owner = {};
+        Watched watched;
+
+        watched_init(&watched);
+        g_assert_cmpint(thread_start(&owner.thread, watched.event, 0, &short_ops, &owner), ==, 0);
+        wait_for_release(&owner);
+        turn_until(&watched, &owner.done);
+        g_assert_cmpint(owner.result, ==, -EHOSTUNREACH);
+        owner.thread = thread_free(owner.thread);
         watched_done(&watched);
 }
 
@@ -471,6 +509,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/heal/process/spare", test_spare);
         g_test_add_func("/heal/process/spare-stops", test_spare_stops);
         g_test_add_func("/heal/thread/asked", test_thread);
+        g_test_add_func("/heal/thread/short", test_thread_is_short);
         g_test_add_func("/heal/thread/outlives", test_thread_outlives);
 
         r = g_test_run();

@@ -192,7 +192,7 @@ static void test_execs(void) {
 /* By SIGSEGV, or as a sanitizer has it. */
 static void test_unmaps(void) {
         check_ends("a:unmaps,restart=2",
-                   "Worker 'a' has ended .*: (killed by SIGSEGV|exited with status [0-9]+)");
+                   "Worker 'a' has ended .*: (killed by SIG(SEGV|ABRT)|exited with status [0-9]+)");
 }
 
 static void test_scribbles(void) {
